@@ -1,0 +1,76 @@
+import { v7 as uuidv7 } from 'uuid'
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import { lineOfText } from './text.ts'
+
+const largestInt = 2_147_483_647
+
+/** A plan, known by its slug. */
+export const planRule = z.object({
+  slug: z
+    .string()
+    .max(64, 'At most 64 characters.')
+    .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'Lower-case letters and digits, in words joined by hyphens.'),
+  name: lineOfText(1, 100),
+  maxApiKeys: z.int().min(0, 'It must not be negative.').max(largestInt, `At most ${largestInt}.`),
+  monthlyCallQuota: z
+    .number()
+    .min(0, 'It must not be negative; leave it out for no limit.')
+    .nullish()
+    .transform((quota) => quota ?? null),
+})
+export type PlanInput = z.infer<typeof planRule>
+
+/** What an API call may be named: the characters of dotted names, routes and methods, without spaces. */
+const apiCallName = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$/
+
+/** False for a name that the catalogue can never hold. */
+export function canBeApiCallName(text: string): boolean {
+  return apiCallName.test(text)
+}
+
+/** An entry of the catalogue, known by its name. */
+export const apiCallRule = z.object({
+  name: z
+    .string()
+    .regex(apiCallName, 'From 1 to 100 letters, digits, and . _ : / -, beginning with a letter or a digit.'),
+  title: lineOfText(1, 100),
+  category: lineOfText(1, 100),
+  kind: z.enum(['READ', 'WRITE']),
+})
+export type ApiCallInput = z.infer<typeof apiCallRule>
+
+/** A file to seed an empty database from. What it says beyond this is passed over. */
+export const catalogueRule = z.object({ plans: z.array(planRule).min(1), apiCalls: z.array(apiCallRule) })
+
+export interface CatalogueStore {
+  /** Creates the plan, or changes the one of that slug. Returns its id. */
+  savePlan(id: string, plan: PlanInput, at: Date): Promise<string>
+  /** Creates the API call, or changes the one of that name. Returns its id. */
+  saveApiCall(id: string, apiCall: ApiCallInput, at: Date): Promise<string>
+}
+
+/** Plans, and the API calls that keys can be restricted to. */
+export class Catalogue {
+  readonly #store: CatalogueStore
+  readonly #clock: Clock
+  readonly #plansChanged: () => void
+
+  constructor(store: CatalogueStore, clock: Clock, plansChanged: () => void) {
+    this.#store = store
+    this.#clock = clock
+    this.#plansChanged = plansChanged
+  }
+
+  /** Creates or changes a plan that has passed `planRule`; a change applies to the very next call. Returns its id. */
+  async savePlan(plan: PlanInput): Promise<string> {
+    const id = await this.#store.savePlan(uuidv7(), plan, this.#clock.now())
+    this.#plansChanged()
+    return id
+  }
+
+  /** Creates or changes an API call that has passed `apiCallRule`. Returns its id. */
+  async saveApiCall(apiCall: ApiCallInput): Promise<string> {
+    return await this.#store.saveApiCall(uuidv7(), apiCall, this.#clock.now())
+  }
+}

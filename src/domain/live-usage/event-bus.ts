@@ -1,0 +1,29 @@
+import type { Month } from '../month.ts'
+
+/** Calls of one key in one month. */
+export interface ApiKeyCount {
+  apiKeyId: string
+  calls: number
+  /** RFC 3339, so that a message survives the way between servers; null before the first call. */
+  lastCallAt: string | null
+}
+
+/** What servers tell each other about an account. All of it can be read from the database, too. */
+export type UsageMessage =
+  /** Calls were counted: the totals after it, of the keys that were called. */
+  | { kind: 'counted'; month: Month; account: { calls: number; quota: number | null }; apiKeys: ApiKeyCount[] }
+  /** A key was added, removed or changed, or the account's plan was. */
+  | { kind: 'changed' }
+
+/** Carries hints between servers, at most once each. A lost one costs latency, never a number. */
+export interface EventBus {
+  publish(topic: string, message: UsageMessage): void
+  /** Returns what ends the subscription. */
+  subscribe(topic: string, listener: (message: UsageMessage) => void): () => void
+}
+
+/** The topic of one account. */
+export const accountTopic = (accountId: string) => `latchkey:account:${accountId}`
+
+/** The topic that every server listens to while somebody watches: plans have changed. */
+export const plansTopic = 'latchkey:plans'

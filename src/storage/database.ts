@@ -1,0 +1,60 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import { Pool, type PoolConfig } from 'pg'
+import { PrismaClient } from '../generated/prisma/client.ts'
+import { startEmbeddedDatabase } from './embedded.ts'
+
+export interface Database {
+  /** One pool serves Prisma and the statements written by hand. */
+  pool: Pool
+  prisma: PrismaClient
+  /** Commits that may be under way at once without starving everything else of connections. */
+  maxCommits: number
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** A PostgreSQL server; the embedded database where left out. */
+  url?: string | undefined
+  dataDir: string
+  /** Told of connections that break while nobody uses them. */
+  onIdleError: (error: Error) => void
+}
+
+const maxConnections = 10
+const connectTimeoutMs = 5_000
+
+/**
+ * Opens the database.
+ * @throws DataDirInUseError; whatever the embedded database fails to start with
+ */
+export async function openDatabase({ url, dataDir, onIdleError }: DatabaseOptions): Promise<Database> {
+  if (url !== undefined) {
+    const config = { connectionString: url, max: maxConnections, connectionTimeoutMillis: connectTimeoutMs }
+    return overPool(config, 2, onIdleError, async () => {})
+  }
+  const embedded = await startEmbeddedDatabase(dataDir)
+  // The embedded database has a single session.
+  const config = { host: embedded.host, port: embedded.port, user: 'postgres', database: 'postgres', max: 1 }
+  return overPool(config, 1, onIdleError, () => embedded.stop())
+}
+
+function overPool(
+  config: PoolConfig,
+  maxCommits: number,
+  onIdleError: (error: Error) => void,
+  stopServer: () => Promise<void>,
+): Database {
+  const pool = new Pool({ application_name: 'latchkey', ...config })
+  pool.on('error', onIdleError)
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  return {
+    pool,
+    prisma,
+    maxCommits,
+    async close() {
+      await prisma.$disconnect()
+      await pool.end()
+      await stopServer()
+    },
+  }
+}

@@ -1,0 +1,79 @@
+import { mkdir, open, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { tryLock } from 'fs-native-extensions'
+
+/** The data directory belongs to a running process. */
+export class DataDirInUseError extends Error {
+  constructor(dataDir: string) {
+    super(
+      `The data directory ${dataDir} is in use by another Latchkey process. Stop that one, or give this one ` +
+        'another DATA_DIR.',
+    )
+  }
+}
+
+export interface EmbeddedDatabase {
+  /** Where pg finds the socket: the directory and the port that its name is made of. */
+  host: string
+  port: number
+  stop(): Promise<void>
+}
+
+const port = 5432
+const socketName = `.s.PGSQL.${port}`
+/** A Unix socket's path has at most 103 bytes on macOS and 107 on Linux. */
+const longestSocketPath = 103
+
+/**
+ * Starts PostgreSQL as WebAssembly in a worker thread, on files in `<dataDir>/database`.
+ *
+ * The lock is the operating system's, on an open file: it goes with the process, however that ends, so that
+ * nothing stale is ever left behind. Two processes on one directory would destroy it.
+ * @throws DataDirInUseError
+ */
+export async function startEmbeddedDatabase(dataDir: string): Promise<EmbeddedDatabase> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const lock = await open(join(dataDir, 'lock'), 'a+', 0o600)
+  if (!tryLock(lock.fd)) {
+    await lock.close()
+    throw new DataDirInUseError(dataDir)
+  }
+  const host = await socketDirectory(resolve(dataDir))
+  const socketPath = join(host, socketName)
+  await rm(socketPath, { force: true })
+  const worker = new Worker(new URL('./embedded-worker.js', import.meta.url), {
+    workerData: { dataDir: join(dataDir, 'database'), socketPath },
+  })
+  try {
+    // Rejects where the worker fails before it is ready.
+    await once(worker, 'message')
+  } catch (error) {
+    await lock.close()
+    throw error
+  }
+  let stopped: Promise<void> | undefined
+  return {
+    host,
+    port,
+    stop() {
+      stopped ??= (async () => {
+        worker.postMessage('stop')
+        await once(worker, 'exit')
+        await rm(socketPath, { force: true })
+        await lock.close()
+      })()
+      return stopped
+    },
+  }
+}
+
+/** The data directory itself, or a private one with a short name where the socket's path would be too long. */
+async function socketDirectory(dataDir: string): Promise<string> {
+  if (Buffer.byteLength(join(dataDir, socketName)) <= longestSocketPath) return dataDir
+  const directory = join(tmpdir(), `latchkey-${process.pid}`)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  return directory
+}
