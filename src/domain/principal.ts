@@ -13,8 +13,8 @@ export interface Principal {
   expiresAt?: Date
 }
 
-/** Which accounts' rows an action may touch: one account's, or (operators) all. */
-export type Reach = { accountId: string } | 'every account'
+/** Which accounts' rows an action may touch: one account's, (operators) all, or none. */
+export type Reach = { accountId: string } | 'every account' | 'no account'
 
 /** True where the principal's token has the scope, or `admin`. */
 export function hasScope(principal: Principal, scope: Scope): boolean {

@@ -87,6 +87,7 @@ class UnknownApiCalls extends Error {
 }
 
 function within(reach: Reach, apiKeyId: string): Prisma.ApiKeyWhereInput {
+  if (reach === 'no account') return { id: { in: [] } }
   return { id: apiKeyId, removedAt: null, ...(reach === 'every account' ? {} : { accountId: reach.accountId }) }
 }
 

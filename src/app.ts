@@ -1,0 +1,156 @@
+import { type Clock, systemClock } from './clock.ts'
+import type { Config } from './config.ts'
+import { Accounts } from './domain/accounts.ts'
+import { Catalogue } from './domain/catalogue.ts'
+import { ApiKeys } from './domain/keys.ts'
+import { LiveUsage } from './domain/live-usage/live-usage.ts'
+import { Meter } from './domain/metering/meter.ts'
+import { SecretVault } from './domain/secret-vault.ts'
+import { createAuthenticate } from './http/authenticate.ts'
+import { type GraphiQL, graphiqlOptions } from './http/graphiql.ts'
+import { createGraphQLPipeline } from './http/graphql.ts'
+import { createMaskError } from './http/mask-error.ts'
+import { createHttpServer, listen } from './http/server.ts'
+import { serveWebSocket } from './http/websocket.ts'
+import type { Logger } from './log.ts'
+import type { Services } from './schema/context.ts'
+import { SqlAccountStore } from './storage/account-store.ts'
+import { type Database, openDatabase } from './storage/database.ts'
+import { inProcessEventBus, redisEventBus } from './storage/event-bus.ts'
+import { SqlApiKeyStore } from './storage/key-store.ts'
+import { migrate } from './storage/migrate.ts'
+import { defaultCatalogue, seedCatalogue } from './storage/seed.ts'
+import { isUnavailable } from './storage/unavailable.ts'
+import { SqlUsageStore } from './storage/usage-store.ts'
+
+export interface AppOptions {
+  config: Config
+  log: Logger
+  clock?: Clock
+  /** The token that GraphiQL opens with. */
+  graphiqlToken?: string
+}
+
+export interface App {
+  /** Where it listens: `http://host:port`. */
+  url: string
+  /** For those who prepare data: the start-up of development, and tests. */
+  services: Services
+  /** Answers what has been accepted, closes everything, and resolves then. Harmless when called again. */
+  stop(): Promise<void>
+}
+
+const maxRequestBytes = 1_048_576
+
+/** DEFAULT_PLAN does not name a plan of the database. */
+export class UnknownDefaultPlanError extends Error {}
+
+/**
+ * Opens the database, brings it up to date, puts the parts together and listens.
+ * @throws DataDirInUseError, UnknownDefaultPlanError, what the database cannot be opened or migrated with, and
+ * Node's EADDRINUSE
+ */
+export async function createApp({ config, log, clock = systemClock, graphiqlToken }: AppOptions): Promise<App> {
+  const { databaseUrl, dataDir } = config
+  const database = await openDatabase({
+    url: databaseUrl,
+    dataDir,
+    onIdleError: (err) => log.warn({ err }, 'a database connection broke'),
+  })
+  try {
+    const parts = createServices(config, log, clock, database)
+    await prepareDatabase(config, log, database, parts.services)
+    const transports = await startTransports(config, log, clock, database, parts.services, graphiqlToken)
+    let stopped: Promise<void> | undefined
+    return {
+      url: transports.url,
+      services: parts.services,
+      stop() {
+        stopped ??= (async () => {
+          await transports.stop()
+          await parts.stop()
+          await database.close()
+        })()
+        return stopped
+      },
+    }
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+function createServices(config: Config, log: Logger, clock: Clock, { pool, prisma, maxCommits }: Database) {
+  const redis = config.redisUrl
+    ? redisEventBus(config.redisUrl, (err) => log.warn({ err }, 'Redis does not answer'))
+    : undefined
+  const usage = new SqlUsageStore(pool)
+  const liveUsage = new LiveUsage({
+    store: usage,
+    bus: redis ?? inProcessEventBus(),
+    clock,
+    intervalMs: config.liveIntervalMs,
+  })
+  const meter = new Meter({
+    store: usage,
+    clock,
+    maxCommits,
+    counted: (month, at, charge) => liveUsage.counted(month, at, charge),
+  })
+  const changed = (accountId: string) => liveUsage.accountChanged(accountId)
+  const vault = new SecretVault(config.encryptionKeys)
+  const keys = new ApiKeys({ store: new SqlApiKeyStore(prisma), vault, clock, prefix: config.keyPrefix, changed })
+  const accountStore = new SqlAccountStore(prisma)
+  const accounts = new Accounts({ store: accountStore, keys, clock, defaultPlan: config.defaultPlan, changed })
+  const catalogue = new Catalogue(accountStore, clock, () => liveUsage.plansChanged())
+  const services: Services = { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma }
+  return {
+    services,
+    async stop() {
+      await meter.stop()
+      liveUsage.close()
+      await redis?.close()
+    },
+  }
+}
+
+async function prepareDatabase(
+  { catalogue, defaultPlan }: Config,
+  log: Logger,
+  { pool, prisma }: Database,
+  services: Services,
+): Promise<void> {
+  const migrations = await migrate(pool)
+  if (migrations.length > 0) log.info({ migrations }, 'migrations applied')
+  if (await seedCatalogue(prisma, services.catalogue, catalogue ?? defaultCatalogue)) log.info('catalogue seeded')
+  if ((await prisma.plan.count({ where: { slug: defaultPlan } })) === 0)
+    throw new UnknownDefaultPlanError(`DEFAULT_PLAN: there is no plan ${JSON.stringify(defaultPlan)} in the database.`)
+}
+
+async function startTransports(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  { pool }: Database,
+  services: Services,
+  graphiqlToken: string | undefined,
+): Promise<{ url: string; stop: () => Promise<void> }> {
+  const maskError = createMaskError({ log, isUnavailable })
+  const authenticate = createAuthenticate(config.auth, clock)
+  const graphiql: GraphiQL | undefined = config.graphiql ? graphiqlOptions(graphiqlToken) : undefined
+  const pipeline = createGraphQLPipeline({ services, maskError, graphiql })
+  const checkReady = async () => void (await pool.query('select 1'))
+  const server = createHttpServer({ pipeline, authenticate, maskError, log, maxBodyBytes: maxRequestBytes, checkReady })
+  const webSocket = serveWebSocket({ server, pipeline, authenticate, maskError, clock, log, maxFrameBytes: maxRequestBytes })
+  const port = await listen(server, config.host, config.port)
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host
+  return {
+    url: `http://${host}:${port}`,
+    async stop() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      await webSocket.stop()
+      server.closeIdleConnections()
+      await closed
+    },
+  }
+}

@@ -1,0 +1,77 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SignJWT } from 'jose'
+import type { AuthConfig, DevelopmentSecrets } from './config.ts'
+import type { Scope } from './domain/principal.ts'
+import type { Services } from './schema/context.ts'
+
+// What only development does: secrets made up for itself, tokens signed with them, and a demo account.
+
+const secretsFile = 'development-secrets.json'
+
+/** The secrets kept in the data directory; made up, and readable only by their owner, when it has none yet. */
+export function developmentSecrets(dataDir: string): DevelopmentSecrets {
+  const file = join(dataDir, secretsFile)
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  const secrets = { authSecret: randomBytes(32).toString('base64url'), encryptionKey: randomBytes(32).toString('base64') }
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  try {
+    // Exclusive, so that of two processes that start at once both end up with the same secrets.
+    writeFileSync(file, JSON.stringify(secrets), { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return developmentSecrets(dataDir)
+    throw error
+  }
+  return secrets
+}
+
+export interface TokenClaims {
+  subject: string
+  scopes: readonly Scope[]
+  /** The customer's external id. */
+  account?: string | undefined
+  /** For instance `12h`; 30 days when left out. */
+  lifetime?: string | undefined
+}
+
+/** Signs a token with AUTH_SECRET, or in development with the secret made up in its place. */
+export async function mintToken({ secret, issuer, audience, accountClaim }: AuthConfig, claims: TokenClaims): Promise<string> {
+  if (!secret) throw new Error('Tokens can only be minted with AUTH_SECRET: those of AUTH_JWKS_URL are signed elsewhere.')
+  const { subject, scopes, account, lifetime = '30d' } = claims
+  const token = new SignJWT({ scope: scopes.join(' '), ...(account === undefined ? {} : { [accountClaim]: account }) })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(subject)
+    .setIssuedAt()
+    .setExpirationTime(lifetime)
+  if (issuer) token.setIssuer(issuer)
+  if (audience) token.setAudience(audience)
+  return await token.sign(secret)
+}
+
+export const customerScopes: readonly Scope[] = ['keys:read', 'keys:write', 'keys:reveal']
+export const demoAccount = 'demo'
+
+/** The tokens that development begins with. */
+export async function demoTokens(auth: AuthConfig) {
+  return {
+    customer: await mintToken(auth, { subject: 'demo-customer', scopes: customerScopes, account: demoAccount }),
+    gateway: await mintToken(auth, { subject: 'demo-gateway', scopes: ['calls:meter'] }),
+    operator: await mintToken(auth, { subject: 'demo-operator', scopes: ['admin'] }),
+  }
+}
+
+const demoCalls = ['v3.ping', 'v3.uptime-monitors.list', 'v3.uptime-monitors.report']
+
+/** A demo account with two keys, one of them restricted, where there is none yet. */
+export async function seedDemoAccount({ accounts, keys, prisma }: Services): Promise<void> {
+  if ((await accounts.find(demoAccount)) !== null) return
+  const accountId = await accounts.save({ externalId: demoAccount, name: 'Demo customer', plan: 'free' })
+  const first = await prisma.apiKey.findFirstOrThrow({ where: { accountId } })
+  await keys.setNote({ accountId }, first.id, 'Backend')
+  await keys.add(accountId, 'Status page, read only', { mode: 'RESTRICTED', apiCalls: demoCalls })
+}

@@ -1,0 +1,61 @@
+import { PothosValidationError } from '@pothos/core'
+import { GraphQLError, type GraphQLErrorOptions } from 'graphql'
+import { InternalError, InvalidInputError, LatchkeyError, UnavailableError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+
+export interface MaskErrorOptions {
+  log: Logger
+  /** Whether an error means that the database did not answer. */
+  isUnavailable: (error: unknown) => boolean
+}
+
+export type MaskError = (error: unknown) => GraphQLError
+
+/**
+ * Turns whatever was thrown into what a caller may see: a code and a message written for it. Anything that is
+ * not meant for callers becomes INTERNAL_SERVER_ERROR, and its cause is logged.
+ */
+export function createMaskError({ log, isUnavailable }: MaskErrorOptions): MaskError {
+  function latchkeyErrorFrom(error: unknown): LatchkeyError {
+    if (error instanceof LatchkeyError) return error
+    // What the schema's plugins say of an input: a bad cursor, for instance.
+    if (error instanceof PothosValidationError) return new InvalidInputError([{ path: [], message: error.message }])
+    if (isUnavailable(error)) return new UnavailableError('The database does not answer. Try again.', { cause: error })
+    return new InternalError('Something went wrong on the server. It has been logged.', { cause: error })
+  }
+
+  return (error) => {
+    // Masked before: what was made of it then holds.
+    if (error instanceof GraphQLError && error.originalError instanceof LatchkeyError && error.extensions.code) return error
+    const origin = error instanceof GraphQLError ? error.originalError : error
+    // An error of GraphQL's own is about the request: its syntax, its types, its variables.
+    if (error instanceof GraphQLError && (!origin || origin instanceof GraphQLError)) return asBadUserInput(error)
+    const shown = latchkeyErrorFrom(origin)
+    if (shown.cause !== undefined) log.error({ err: shown.cause, code: shown.code }, shown.message)
+    return new GraphQLError(shown.message, {
+      ...placeOf(error),
+      originalError: shown,
+      extensions: extensionsOf(shown),
+    })
+  }
+}
+
+/** Where in the operation an error belongs. */
+function placeOf(error: unknown): GraphQLErrorOptions {
+  if (!(error instanceof GraphQLError)) return {}
+  const { nodes, source, positions, path } = error
+  return { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, path: path ?? null }
+}
+
+/** What an error's `extensions` hold: the code, and of a bad input every issue. */
+export function extensionsOf(error: LatchkeyError) {
+  return { code: error.code, ...(error instanceof InvalidInputError ? { issues: error.issues } : {}) }
+}
+
+function asBadUserInput(error: GraphQLError): GraphQLError {
+  const tooLong = error.message.includes('Document contains more than')
+  return new GraphQLError(error.message, {
+    ...placeOf(error),
+    extensions: { ...error.extensions, code: tooLong ? 'QUERY_TOO_COMPLEX' : 'BAD_USER_INPUT' },
+  })
+}

@@ -1,0 +1,30 @@
+import { type DocumentNode, type GraphQLError, getOperationAST } from 'graphql'
+import type { Plugin } from 'graphql-yoga'
+
+/** What the log says of an operation: filled in while it is carried out. */
+export interface OperationRecord {
+  operation?: string
+  codes: Set<string>
+}
+
+/** Notes down the codes of a result's errors. */
+export function noteErrors(record: OperationRecord | undefined, { errors }: { errors?: readonly GraphQLError[] | undefined }): void {
+  for (const { extensions } of errors ?? []) record?.codes.add(String(extensions.code))
+}
+
+/** Notes down which operation it is: its name, or its type where it has none. */
+export function useOperationRecord(): Plugin<{ record?: OperationRecord }> {
+  const note = ({ args }: { args: { document: DocumentNode; contextValue: unknown; operationName?: unknown } }) => {
+    const { record } = args.contextValue as { record?: OperationRecord }
+    if (!record) return
+    const operation = getOperationAST(args.document, args.operationName as string | undefined)
+    record.operation = operation?.name?.value ?? operation?.operation ?? 'unknown'
+  }
+  return {
+    onExecute: note as never,
+    onSubscribe: note as never,
+    onResultProcess({ result, serverContext }) {
+      if ('errors' in result) noteErrors((serverContext as { record?: OperationRecord }).record, result)
+    },
+  }
+}

@@ -1,0 +1,139 @@
+import type { Server } from 'node:http'
+import { type ExecutionArgs, GraphQLError } from 'graphql'
+import { type Context as ConnectionContext, CloseCode } from 'graphql-ws'
+import { type Extra, useServer } from 'graphql-ws/use/ws'
+import { WebSocketServer } from 'ws'
+import type { Clock } from '../clock.ts'
+import type { Principal } from '../domain/principal.ts'
+import { LatchkeyError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import type { Authenticate } from './authenticate.ts'
+import type { GraphQLPipeline, RequestContext } from './graphql.ts'
+import type { MaskError } from './mask-error.ts'
+import { noteErrors, type OperationRecord } from './operation-record.ts'
+
+export interface WebSocketOptions {
+  server: Server
+  pipeline: GraphQLPipeline
+  authenticate: Authenticate
+  maskError: MaskError
+  clock: Clock
+  log: Logger
+  maxFrameBytes: number
+}
+
+type Connection = ConnectionContext<Record<string, unknown> | undefined, Extra & ConnectionState>
+
+type ConnectionState = Record<PropertyKey, unknown> & {
+  principal?: Principal | null
+  cancelExpiry?: () => void
+  records?: Map<string, OperationRecord & { startedAt: number }>
+}
+
+/** The envelop-made functions travel to graphql-ws's hooks as the root value of the operation they belong to. */
+interface Enveloped {
+  execute: (args: ExecutionArgs) => never
+  subscribe: (args: ExecutionArgs) => never
+}
+
+const path = '/graphql'
+/** How long clients have to answer that a connection closes before it is cut. */
+const closeWaitMs = 2_000
+
+/**
+ * Serves graphql-transport-ws on the HTTP server. Close codes beyond the protocol's own: 4403 for a token that
+ * is not good or has expired, 1009 for a frame that is too large, 1001 when the server stops.
+ */
+export function serveWebSocket({ server, pipeline, authenticate, maskError, clock, log, maxFrameBytes }: WebSocketOptions) {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes })
+
+  server.on('upgrade', (request, socket, head) => {
+    if (new URL(request.url ?? '', 'http://localhost').pathname !== path) return socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
+    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request))
+  })
+
+  async function onConnect({ extra, connectionParams }: Connection): Promise<boolean> {
+    const authorization = connectionParams?.authorization ?? connectionParams?.Authorization
+    try {
+      extra.principal = await authenticate(authorization === undefined ? undefined : String(authorization))
+    } catch (error) {
+      if (error instanceof LatchkeyError && error.code === 'UNAUTHENTICATED') return false
+      throw error
+    }
+    const { expiresAt } = extra.principal ?? {}
+    // Closed rather than ended one by one: a client reconnects by itself, and asks for a fresh token.
+    if (expiresAt) extra.cancelExpiry = clock.at(expiresAt, () => extra.socket.close(CloseCode.Forbidden, 'Forbidden'))
+    return true
+  }
+
+  async function onSubscribe({ extra }: Connection, id: string, payload: { query: string; operationName?: unknown; variables?: unknown }) {
+    const record = { codes: new Set<string>(), startedAt: performance.now() }
+    extra.records ??= new Map()
+    extra.records.set(id, record)
+    const context: RequestContext = { principal: extra.principal ?? null, record }
+    const { schema, parse, validate, contextFactory, execute, subscribe } = pipeline.getEnveloped(context as never)
+    try {
+      const document = parse(payload.query)
+      const errors = validate(schema, document)
+      if (errors.length > 0) return refused(record, errors)
+      return {
+        schema,
+        document,
+        operationName: payload.operationName,
+        variableValues: payload.variables,
+        contextValue: await contextFactory(),
+        rootValue: { execute, subscribe },
+      } as ExecutionArgs
+    } catch (error) {
+      return refused(record, [error])
+    }
+  }
+
+  function refused(record: OperationRecord, errors: readonly unknown[]): GraphQLError[] {
+    const masked = errors.map(maskError)
+    noteErrors(record, { errors: masked })
+    return masked
+  }
+
+  const { dispose } = useServer<Record<string, unknown> | undefined, ConnectionState>(
+    {
+      execute: (args) => (args.rootValue as Enveloped).execute(args as ExecutionArgs),
+      subscribe: (args) => (args.rootValue as Enveloped).subscribe(args as ExecutionArgs),
+      onConnect,
+      onSubscribe,
+      onNext: ({ extra }, id, _payload, _args, result) => noteErrors(extra.records?.get(id), result),
+      // What a subscription is ended by has not been through the pipeline's masking.
+      onError: (_connection, _id, _payload, errors) => errors.map((error) => maskError(error).toJSON()),
+      onComplete: ({ extra }, id) => logOperation(extra, id),
+      onDisconnect: ({ extra }) => {
+        extra.cancelExpiry?.()
+        for (const id of extra.records?.keys() ?? []) logOperation(extra, id)
+      },
+      isProd: true,
+    },
+    sockets,
+  )
+
+  function logOperation(extra: ConnectionState, id: string): void {
+    const record = extra.records?.get(id)
+    if (!record) return
+    extra.records?.delete(id)
+    log.info({
+      transport: 'websocket',
+      operation: record.operation,
+      durationMs: Math.round(performance.now() - record.startedAt),
+      codes: [...record.codes],
+    })
+  }
+
+  /** Closes every connection with 1001, and cuts those that do not answer in time. */
+  async function stop(): Promise<void> {
+    const cut = setTimeout(() => {
+      for (const socket of sockets.clients) socket.terminate()
+    }, closeWaitMs)
+    await dispose()
+    clearTimeout(cut)
+  }
+
+  return { stop }
+}

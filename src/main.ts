@@ -1,0 +1,84 @@
+import process from 'node:process'
+import { type App, createApp, UnknownDefaultPlanError } from './app.ts'
+import { type Config, ConfigError, readProcessConfig } from './config.ts'
+import { demoTokens, developmentSecrets, seedDemoAccount } from './development.ts'
+import { createLogger, type Logger } from './log.ts'
+import { DataDirInUseError } from './storage/embedded.ts'
+
+/** sysexits.h: EX_CONFIG. */
+const configExitCode = 78
+
+await main()
+
+async function main(): Promise<void> {
+  let config: Config
+  try {
+    config = readProcessConfig(developmentSecrets)
+  } catch (error) {
+    if (error instanceof ConfigError) return refuse(error.message, configExitCode)
+    throw error
+  }
+  const log = createLogger(config.logLevel)
+  try {
+    await start(config, log)
+  } catch (error) {
+    refuseToStart(error, config)
+  }
+}
+
+async function start(config: Config, log: Logger): Promise<void> {
+  // Production has no demo account, and tokens that are signed elsewhere cannot be handed out here.
+  const demo = !config.production && config.auth.secret !== undefined
+  const tokens = demo ? await demoTokens(config.auth) : undefined
+  const app = await createApp({ config, log, ...(tokens ? { graphiqlToken: tokens.customer } : {}) })
+  stopOnSignal(app, log)
+  if (tokens) {
+    await seedDemoAccount(app.services)
+    printWelcome(app.url, config, tokens)
+  } else {
+    log.info({ url: app.url }, 'listening')
+  }
+}
+
+function stopOnSignal(app: App, log: Logger): void {
+  let stopping = false
+  const stop = async (signal: NodeJS.Signals) => {
+    if (stopping) return
+    stopping = true
+    log.info({ signal }, 'stopping')
+    await app.stop()
+    log.flush()
+    process.exit(0)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+function printWelcome(url: string, config: Config, tokens: Awaited<ReturnType<typeof demoTokens>>): void {
+  process.stdout.write(`
+Latchkey is running at ${url}
+
+  GraphQL    ${url}/graphql (queries, mutations, SSE), ${url.replace('http', 'ws')}/graphql (WebSocket)
+  GraphiQL   ${url}/graphql in a browser
+  Database   ${config.databaseUrl ? 'the server in DATABASE_URL' : `embedded, in ${config.dataDir}`}
+
+  Tokens for the demo account, good for 30 days:
+  customer   ${tokens.customer}
+  gateway    ${tokens.gateway}
+  operator   ${tokens.operator}
+
+`)
+}
+
+function refuseToStart(error: unknown, { host, port }: Config): void {
+  if (error instanceof DataDirInUseError) return refuse(error.message, 1)
+  if (error instanceof UnknownDefaultPlanError) return refuse(error.message, configExitCode)
+  if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
+    return refuse(`Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`, 1)
+  refuse(`Latchkey could not start. ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, 1)
+}
+
+function refuse(message: string, exitCode: number): void {
+  process.stderr.write(`${message}\n`)
+  process.exit(exitCode)
+}
