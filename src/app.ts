@@ -50,7 +50,12 @@ export class UnknownDefaultPlanError extends Error {}
  * @throws DataDirInUseError, UnknownDefaultPlanError, what the database cannot be opened or migrated with, and
  * Node's EADDRINUSE
  */
-export async function createApp({ config, log, clock = systemClock, graphiqlToken }: AppOptions): Promise<App> {
+export async function createApp({
+  config,
+  log,
+  clock = systemClock,
+  graphiqlToken,
+}: AppOptions): Promise<App> {
   const { databaseUrl, dataDir } = config
   const database = await openDatabase({
     url: databaseUrl,
@@ -99,9 +104,21 @@ function createServices(config: Config, log: Logger, clock: Clock, { pool, prism
   })
   const changed = (accountId: string) => liveUsage.accountChanged(accountId)
   const vault = new SecretVault(config.encryptionKeys)
-  const keys = new ApiKeys({ store: new SqlApiKeyStore(prisma), vault, clock, prefix: config.keyPrefix, changed })
+  const keys = new ApiKeys({
+    store: new SqlApiKeyStore(prisma),
+    vault,
+    clock,
+    prefix: config.keyPrefix,
+    changed,
+  })
   const accountStore = new SqlAccountStore(prisma)
-  const accounts = new Accounts({ store: accountStore, keys, clock, defaultPlan: config.defaultPlan, changed })
+  const accounts = new Accounts({
+    store: accountStore,
+    keys,
+    clock,
+    defaultPlan: config.defaultPlan,
+    changed,
+  })
   const catalogue = new Catalogue(accountStore, clock, () => liveUsage.plansChanged())
   const services: Services = { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma }
   return {
@@ -122,9 +139,12 @@ async function prepareDatabase(
 ): Promise<void> {
   const migrations = await migrate(pool)
   if (migrations.length > 0) log.info({ migrations }, 'migrations applied')
-  if (await seedCatalogue(prisma, services.catalogue, catalogue ?? defaultCatalogue)) log.info('catalogue seeded')
+  if (await seedCatalogue(prisma, services.catalogue, catalogue ?? defaultCatalogue))
+    log.info('catalogue seeded')
   if ((await prisma.plan.count({ where: { slug: defaultPlan } })) === 0)
-    throw new UnknownDefaultPlanError(`DEFAULT_PLAN: there is no plan ${JSON.stringify(defaultPlan)} in the database.`)
+    throw new UnknownDefaultPlanError(
+      `DEFAULT_PLAN: there is no plan ${JSON.stringify(defaultPlan)} in the database.`,
+    )
 }
 
 async function startTransports(
@@ -140,8 +160,10 @@ async function startTransports(
   const graphiql: GraphiQL | undefined = config.graphiql ? graphiqlOptions(graphiqlToken) : undefined
   const pipeline = createGraphQLPipeline({ services, maskError, graphiql })
   const checkReady = async () => void (await pool.query('select 1'))
-  const server = createHttpServer({ pipeline, authenticate, maskError, log, maxBodyBytes: maxRequestBytes, checkReady })
-  const webSocket = serveWebSocket({ server, pipeline, authenticate, maskError, clock, log, maxFrameBytes: maxRequestBytes })
+  const requestLogLevel = config.production ? 'info' : 'debug'
+  const shared = { pipeline, authenticate, maskError, log, requestLogLevel } as const
+  const server = createHttpServer({ ...shared, maxBodyBytes: maxRequestBytes, checkReady })
+  const webSocket = serveWebSocket({ ...shared, server, clock, maxFrameBytes: maxRequestBytes })
   const port = await listen(server, config.host, config.port)
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return {

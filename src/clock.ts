@@ -16,7 +16,10 @@ export const systemClock: Clock = {
     let timer: NodeJS.Timeout
     const arm = () => {
       const waitMs = instant.getTime() - Date.now()
-      timer = waitMs > longestTimeoutMs ? setTimeout(arm, longestTimeoutMs) : setTimeout(callback, Math.max(0, waitMs))
+      timer =
+        waitMs > longestTimeoutMs
+          ? setTimeout(arm, longestTimeoutMs)
+          : setTimeout(callback, Math.max(0, waitMs))
       timer.unref()
     }
     arm()

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import type { EncryptionKey } from './domain/secret-vault.ts'
 import { isPrefix } from './domain/secret.ts'
+import type { EncryptionKey } from './domain/secret-vault.ts'
 import { type LogLevel, logLevels } from './log.ts'
 
 /** How tokens are checked: by one of the two or by both. */
@@ -39,7 +39,9 @@ export class ConfigError extends Error {
   readonly mistakes: readonly string[]
 
   constructor(mistakes: readonly string[]) {
-    super(`The settings have ${mistakes.length === 1 ? 'a mistake' : 'mistakes'}:\n${mistakes.map((m) => `  ${m}`).join('\n')}`)
+    super(
+      `The settings have ${mistakes.length === 1 ? 'a mistake' : 'mistakes'}:\n${mistakes.map((m) => `  ${m}`).join('\n')}`,
+    )
     this.mistakes = mistakes
   }
 }
@@ -61,7 +63,10 @@ const encryptionKeys = z.string().transform((text, context): EncryptionKey[] =>
     const [kid = '', encoded = ''] = part.trim().split(/:(.*)/s)
     const key = Buffer.from(encoded, 'base64')
     if (!kid || key.length !== 32)
-      context.addIssue({ code: 'custom', message: 'Each key must be written kid:key, the key being 32 bytes in base64.' })
+      context.addIssue({
+        code: 'custom',
+        message: 'Each key must be written kid:key, the key being 32 bytes in base64.',
+      })
     return { kid, key: new Uint8Array(key) }
   }),
 )
@@ -84,7 +89,10 @@ const settings = z.object({
   KEY_ENCRYPTION_KEYS: encryptionKeys.optional(),
   KEY_PREFIX: z
     .string()
-    .refine(isPrefix, 'It must be lower-case letters and digits, a letter first, in words joined by _; up to 16 characters.')
+    .refine(
+      isPrefix,
+      'It must be lower-case letters and digits, a letter first, in words joined by _; up to 16 characters.',
+    )
     .default('lk'),
   DEFAULT_PLAN: z.string().default('free'),
   CATALOGUE: z.string().optional(),
@@ -109,12 +117,18 @@ export function readConfig(
   environment: Readonly<Record<string, string | undefined>>,
   developmentSecrets: (dataDir: string) => DevelopmentSecrets,
 ): Config {
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''))
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  )
   const parsed = settings.safeParse(given)
-  const mistakes = parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  const mistakes = parsed.success
+    ? []
+    : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
   const production = given.NODE_ENV === 'production'
   if (production && !given.AUTH_JWKS_URL && !given.AUTH_SECRET)
-    mistakes.push('AUTH_JWKS_URL or AUTH_SECRET: One of them must be set in production, to check tokens with.')
+    mistakes.push(
+      'AUTH_JWKS_URL or AUTH_SECRET: One of them must be set in production, to check tokens with.',
+    )
   if (!parsed.success || mistakes.length > 0) throw new ConfigError(mistakes)
   return configFrom(parsed.data, production, developmentSecrets)
 }
@@ -145,7 +159,9 @@ function configFrom(
     },
     encryptionKeys:
       env.KEY_ENCRYPTION_KEYS ??
-      (madeUp ? [{ kid: 'development', key: new Uint8Array(Buffer.from(madeUp.encryptionKey, 'base64')) }] : []),
+      (madeUp
+        ? [{ kid: 'development', key: new Uint8Array(Buffer.from(madeUp.encryptionKey, 'base64')) }]
+        : []),
     keyPrefix: env.KEY_PREFIX,
     defaultPlan: env.DEFAULT_PLAN,
     catalogue: env.CATALOGUE,

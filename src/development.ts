@@ -18,7 +18,10 @@ export function developmentSecrets(dataDir: string): DevelopmentSecrets {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
-  const secrets = { authSecret: randomBytes(32).toString('base64url'), encryptionKey: randomBytes(32).toString('base64') }
+  const secrets = {
+    authSecret: randomBytes(32).toString('base64url'),
+    encryptionKey: randomBytes(32).toString('base64'),
+  }
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   try {
     // Exclusive, so that of two processes that start at once both end up with the same secrets.
@@ -40,10 +43,19 @@ export interface TokenClaims {
 }
 
 /** Signs a token with AUTH_SECRET, or in development with the secret made up in its place. */
-export async function mintToken({ secret, issuer, audience, accountClaim }: AuthConfig, claims: TokenClaims): Promise<string> {
-  if (!secret) throw new Error('Tokens can only be minted with AUTH_SECRET: those of AUTH_JWKS_URL are signed elsewhere.')
+export async function mintToken(
+  { secret, issuer, audience, accountClaim }: AuthConfig,
+  claims: TokenClaims,
+): Promise<string> {
+  if (!secret)
+    throw new Error(
+      'Tokens can only be minted with AUTH_SECRET: those of AUTH_JWKS_URL are signed elsewhere.',
+    )
   const { subject, scopes, account, lifetime = '30d' } = claims
-  const token = new SignJWT({ scope: scopes.join(' '), ...(account === undefined ? {} : { [accountClaim]: account }) })
+  const token = new SignJWT({
+    scope: scopes.join(' '),
+    ...(account === undefined ? {} : { [accountClaim]: account }),
+  })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(subject)
     .setIssuedAt()
@@ -59,7 +71,11 @@ export const demoAccount = 'demo'
 /** The tokens that development begins with. */
 export async function demoTokens(auth: AuthConfig) {
   return {
-    customer: await mintToken(auth, { subject: 'demo-customer', scopes: customerScopes, account: demoAccount }),
+    customer: await mintToken(auth, {
+      subject: 'demo-customer',
+      scopes: customerScopes,
+      account: demoAccount,
+    }),
     gateway: await mintToken(auth, { subject: 'demo-gateway', scopes: ['calls:meter'] }),
     operator: await mintToken(auth, { subject: 'demo-operator', scopes: ['admin'] }),
   }

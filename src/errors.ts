@@ -45,7 +45,10 @@ export class InvalidInputError extends LatchkeyError {
   readonly issues: InputIssue[]
 
   constructor(issues: InputIssue[], options?: ErrorOptions) {
-    super(issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; '), options)
+    super(
+      issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; '),
+      options,
+    )
     this.issues = issues
   }
 }

@@ -15,6 +15,11 @@ export function redact(text: string): string {
 
 /** JSON lines on standard output (or to `destination`), with secrets and tokens taken out of every line. */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite: redact } }
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    hooks: { streamWrite: redact },
+  }
   return destination ? pino(options, destination) : pino(options)
 }

@@ -15,7 +15,7 @@ async function main(): Promise<void> {
   try {
     config = readProcessConfig(developmentSecrets)
   } catch (error) {
-    if (error instanceof ConfigError) return refuse(error.message, configExitCode)
+    if (error instanceof ConfigError) refuse(error.message, configExitCode)
     throw error
   }
   const log = createLogger(config.logLevel)
@@ -71,14 +71,17 @@ Latchkey is running at ${url}
 }
 
 function refuseToStart(error: unknown, { host, port }: Config): void {
-  if (error instanceof DataDirInUseError) return refuse(error.message, 1)
-  if (error instanceof UnknownDefaultPlanError) return refuse(error.message, configExitCode)
+  if (error instanceof DataDirInUseError) refuse(error.message, 1)
+  if (error instanceof UnknownDefaultPlanError) refuse(error.message, configExitCode)
   if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
-    return refuse(`Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`, 1)
-  refuse(`Latchkey could not start. ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, 1)
+    refuse(`Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`, 1)
+  refuse(
+    `Latchkey could not start. ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    1,
+  )
 }
 
-function refuse(message: string, exitCode: number): void {
+function refuse(message: string, exitCode: number): never {
   process.stderr.write(`${message}\n`)
   process.exit(exitCode)
 }

@@ -17,12 +17,25 @@ export const accessRule = z
   })
   .superRefine(({ mode, apiCalls }, context) => {
     if (mode === 'FULL' && apiCalls)
-      context.addIssue({ code: 'custom', path: ['apiCalls'], message: 'Leave apiCalls out when mode is FULL.' })
+      context.addIssue({
+        code: 'custom',
+        path: ['apiCalls'],
+        message: 'Leave apiCalls out when mode is FULL.',
+      })
     if (mode === 'RESTRICTED' && !apiCalls)
-      context.addIssue({ code: 'custom', path: ['apiCalls'], message: 'Name the API calls when mode is RESTRICTED.' })
+      context.addIssue({
+        code: 'custom',
+        path: ['apiCalls'],
+        message: 'Name the API calls when mode is RESTRICTED.',
+      })
   })
 
 /** Access out of input that has passed `accessRule`. */
-export function accessOf(input: { mode: 'FULL' | 'RESTRICTED'; apiCalls?: readonly string[] | null | undefined }): Access {
-  return input.mode === 'FULL' ? { mode: 'FULL' } : { mode: 'RESTRICTED', apiCalls: [...new Set(input.apiCalls ?? [])] }
+export function accessOf(input: {
+  mode: 'FULL' | 'RESTRICTED'
+  apiCalls?: readonly string[] | null | undefined
+}): Access {
+  return input.mode === 'FULL'
+    ? { mode: 'FULL' }
+    : { mode: 'RESTRICTED', apiCalls: [...new Set(input.apiCalls ?? [])] }
 }

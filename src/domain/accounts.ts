@@ -90,5 +90,7 @@ export class Accounts {
 }
 
 function unknownPlan(slug: string): InvalidInputError {
-  return new InvalidInputError([{ path: ['input', 'plan'], message: `There is no plan ${JSON.stringify(slug)}.` }])
+  return new InvalidInputError([
+    { path: ['input', 'plan'], message: `There is no plan ${JSON.stringify(slug)}.` },
+  ])
 }

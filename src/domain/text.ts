@@ -10,7 +10,10 @@ export function lineOfText(shortest: number, longest: number) {
     .trim()
     .refine((text) => !unprintable.test(text), 'Control characters are not allowed.')
     .refine((text) => [...text].length <= longest, `At most ${longest} characters.`)
-    .refine((text) => [...text].length >= shortest, shortest === 1 ? 'It must not be empty.' : `At least ${shortest} characters.`)
+    .refine(
+      (text) => [...text].length >= shortest,
+      shortest === 1 ? 'It must not be empty.' : `At least ${shortest} characters.`,
+    )
 }
 
 /** The id that the SaaS gives a customer. It is an identifier, so it is taken to the letter and not trimmed. */

@@ -1,4 +1,11 @@
-import { createRemoteJWKSet, decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
+import {
+  createRemoteJWKSet,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from 'jose'
 import type { Clock } from '../clock.ts'
 import type { Principal } from '../domain/principal.ts'
 import { externalIdRule } from '../domain/text.ts'
@@ -37,7 +44,8 @@ export function createAuthenticate(options: AuthenticateOptions, clock: Clock): 
     }
     // Each kind of key is offered only to its own algorithms, so that a public key is never taken for a secret.
     const symmetric = decodeProtectedHeader(token).alg === 'HS256'
-    if (symmetric && secret) return (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload
+    if (symmetric && secret)
+      return (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload
     if (!symmetric && jwks)
       return (await jwtVerify(token, jwks, { ...checks, algorithms: ['RS256', 'ES256', 'EdDSA'] })).payload
     throw new errors.JOSEAlgNotAllowed('no key for this algorithm')
@@ -64,7 +72,8 @@ function invalidToken(cause?: unknown): UnauthenticatedError {
 
 /** jose's errors about the token, as against those about fetching the keys that it is checked with. */
 function isTokensFault(error: unknown): boolean {
-  if (error instanceof TypeError) return error.message.includes('Invalid Token') || error.message.includes('protected header')
+  if (error instanceof TypeError)
+    return error.message.includes('Invalid Token') || error.message.includes('protected header')
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return false
   return error instanceof errors.JOSEError && error.code !== errors.JOSEError.code
 }

@@ -32,7 +32,12 @@ export function createGraphQLPipeline({ services, maskError, graphiql }: GraphQL
     schema,
     context: ({ principal }) => createContext(services, principal),
     maskedErrors: { maskError: (error) => maskError(error) },
-    plugins: [useTokenLimit(), useOperationRecord(), useMaskedRequestErrors(maskError), !graphiql && useNoIntrospection()],
+    plugins: [
+      useTokenLimit(),
+      useMaskedRequestErrors(maskError),
+      useOperationRecord(),
+      !graphiql && useNoIntrospection(),
+    ],
     graphiql: graphiql ?? false,
     renderGraphiQL,
     // There are no cookies, so any origin may send what its own user's token allows.

@@ -19,19 +19,34 @@ export function createMaskError({ log, isUnavailable }: MaskErrorOptions): MaskE
   function latchkeyErrorFrom(error: unknown): LatchkeyError {
     if (error instanceof LatchkeyError) return error
     // What the schema's plugins say of an input: a bad cursor, for instance.
-    if (error instanceof PothosValidationError) return new InvalidInputError([{ path: [], message: error.message }])
-    if (isUnavailable(error)) return new UnavailableError('The database does not answer. Try again.', { cause: error })
+    if (error instanceof PothosValidationError)
+      return new InvalidInputError([{ path: [], message: error.message }])
+    if (isUnavailable(error))
+      return new UnavailableError('The database does not answer. Try again.', { cause: error })
     return new InternalError('Something went wrong on the server. It has been logged.', { cause: error })
+  }
+
+  /** A caller's mistake is no news for whoever runs the server; a cause on the server's side is. */
+  function logCause({ cause, code, message }: LatchkeyError): void {
+    if (cause === undefined) return
+    const level = code === 'INTERNAL_SERVER_ERROR' ? 'error' : code === 'UNAVAILABLE' ? 'warn' : 'debug'
+    log[level]({ err: cause, code }, message)
   }
 
   return (error) => {
     // Masked before: what was made of it then holds.
-    if (error instanceof GraphQLError && error.originalError instanceof LatchkeyError && error.extensions.code) return error
+    if (
+      error instanceof GraphQLError &&
+      error.originalError instanceof LatchkeyError &&
+      error.extensions.code
+    )
+      return error
     const origin = error instanceof GraphQLError ? error.originalError : error
     // An error of GraphQL's own is about the request: its syntax, its types, its variables.
-    if (error instanceof GraphQLError && (!origin || origin instanceof GraphQLError)) return asBadUserInput(error)
+    if (error instanceof GraphQLError && (!origin || origin instanceof GraphQLError))
+      return asBadUserInput(error)
     const shown = latchkeyErrorFrom(origin)
-    if (shown.cause !== undefined) log.error({ err: shown.cause, code: shown.code }, shown.message)
+    logCause(shown)
     return new GraphQLError(shown.message, {
       ...placeOf(error),
       originalError: shown,
@@ -54,8 +69,10 @@ export function extensionsOf(error: LatchkeyError) {
 
 function asBadUserInput(error: GraphQLError): GraphQLError {
   const tooLong = error.message.includes('Document contains more than')
+  // `http` is how Yoga is told the status, and never sent.
+  const { http } = error.extensions
   return new GraphQLError(error.message, {
     ...placeOf(error),
-    extensions: { ...error.extensions, code: tooLong ? 'QUERY_TOO_COMPLEX' : 'BAD_USER_INPUT' },
+    extensions: { ...(http ? { http } : {}), code: tooLong ? 'QUERY_TOO_COMPLEX' : 'BAD_USER_INPUT' },
   })
 }

@@ -1,6 +1,9 @@
 import { type DocumentNode, type GraphQLError, getOperationAST } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 
+/** One line a request in production; in development they would bury everything else. */
+export type RequestLogLevel = 'info' | 'debug'
+
 /** What the log says of an operation: filled in while it is carried out. */
 export interface OperationRecord {
   operation?: string
@@ -8,13 +11,20 @@ export interface OperationRecord {
 }
 
 /** Notes down the codes of a result's errors. */
-export function noteErrors(record: OperationRecord | undefined, { errors }: { errors?: readonly GraphQLError[] | undefined }): void {
+export function noteErrors(
+  record: OperationRecord | undefined,
+  { errors }: { errors?: readonly GraphQLError[] | undefined },
+): void {
   for (const { extensions } of errors ?? []) record?.codes.add(String(extensions.code))
 }
 
 /** Notes down which operation it is: its name, or its type where it has none. */
 export function useOperationRecord(): Plugin<{ record?: OperationRecord }> {
-  const note = ({ args }: { args: { document: DocumentNode; contextValue: unknown; operationName?: unknown } }) => {
+  const note = ({
+    args,
+  }: {
+    args: { document: DocumentNode; contextValue: unknown; operationName?: unknown }
+  }) => {
     const { record } = args.contextValue as { record?: OperationRecord }
     if (!record) return
     const operation = getOperationAST(args.document, args.operationName as string | undefined)

@@ -1,18 +1,19 @@
 import { isUtf8 } from 'node:buffer'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { InvalidInputError, LatchkeyError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticate } from './authenticate.ts'
 import type { GraphQLPipeline } from './graphql.ts'
 import type { MaskError } from './mask-error.ts'
-import type { OperationRecord } from './operation-record.ts'
+import type { OperationRecord, RequestLogLevel } from './operation-record.ts'
 
 export interface HttpOptions {
   pipeline: GraphQLPipeline
   authenticate: Authenticate
   maskError: MaskError
   log: Logger
+  requestLogLevel: RequestLogLevel
   maxBodyBytes: number
   /** Resolves when the database answers. */
   checkReady: () => Promise<void>
@@ -50,12 +51,16 @@ async function answerReady(response: ServerResponse, { checkReady, log }: HttpOp
   }
 }
 
-async function answerGraphQL(request: IncomingMessage, response: ServerResponse, options: HttpOptions): Promise<void> {
-  const { pipeline, authenticate, maskError, log, maxBodyBytes } = options
+async function answerGraphQL(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: HttpOptions,
+): Promise<void> {
+  const { pipeline, authenticate, maskError, log, requestLogLevel, maxBodyBytes } = options
   const startedAt = performance.now()
   const record: OperationRecord = { codes: new Set() }
   response.once('close', () =>
-    log.info({
+    log[requestLogLevel]({
       transport: 'http',
       method: request.method,
       operation: record.operation,
@@ -73,7 +78,8 @@ async function answerGraphQL(request: IncomingMessage, response: ServerResponse,
   } catch (error) {
     const { message, extensions } = maskError(error)
     record.codes.add(String(extensions.code))
-    const status = error instanceof BodyError ? error.status : error instanceof LatchkeyError ? statusOf[error.code] : 500
+    const status =
+      error instanceof BodyError ? error.status : error instanceof LatchkeyError ? statusOf[error.code] : 500
     if (response.headersSent) response.destroy()
     else sendJson(response, status ?? 500, { errors: [{ message, extensions }] })
   }

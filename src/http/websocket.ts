@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
-import { type ExecutionArgs, GraphQLError } from 'graphql'
-import { type Context as ConnectionContext, CloseCode } from 'graphql-ws'
+import type { ExecutionArgs, GraphQLError } from 'graphql'
+import { CloseCode, type Context as ConnectionContext } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import type { Clock } from '../clock.ts'
@@ -10,7 +10,7 @@ import type { Logger } from '../log.ts'
 import type { Authenticate } from './authenticate.ts'
 import type { GraphQLPipeline, RequestContext } from './graphql.ts'
 import type { MaskError } from './mask-error.ts'
-import { noteErrors, type OperationRecord } from './operation-record.ts'
+import { noteErrors, type OperationRecord, type RequestLogLevel } from './operation-record.ts'
 
 export interface WebSocketOptions {
   server: Server
@@ -19,6 +19,7 @@ export interface WebSocketOptions {
   maskError: MaskError
   clock: Clock
   log: Logger
+  requestLogLevel: RequestLogLevel
   maxFrameBytes: number
 }
 
@@ -44,12 +45,16 @@ const closeWaitMs = 2_000
  * Serves graphql-transport-ws on the HTTP server. Close codes beyond the protocol's own: 4403 for a token that
  * is not good or has expired, 1009 for a frame that is too large, 1001 when the server stops.
  */
-export function serveWebSocket({ server, pipeline, authenticate, maskError, clock, log, maxFrameBytes }: WebSocketOptions) {
+export function serveWebSocket(options: WebSocketOptions) {
+  const { server, pipeline, authenticate, maskError, clock, log, requestLogLevel, maxFrameBytes } = options
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes })
 
   server.on('upgrade', (request, socket, head) => {
-    if (new URL(request.url ?? '', 'http://localhost').pathname !== path) return socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request))
+    if (new URL(request.url ?? '', 'http://localhost').pathname !== path)
+      return socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
+    sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      sockets.emit('connection', webSocket, request),
+    )
   })
 
   async function onConnect({ extra, connectionParams }: Connection): Promise<boolean> {
@@ -62,16 +67,23 @@ export function serveWebSocket({ server, pipeline, authenticate, maskError, cloc
     }
     const { expiresAt } = extra.principal ?? {}
     // Closed rather than ended one by one: a client reconnects by itself, and asks for a fresh token.
-    if (expiresAt) extra.cancelExpiry = clock.at(expiresAt, () => extra.socket.close(CloseCode.Forbidden, 'Forbidden'))
+    if (expiresAt)
+      extra.cancelExpiry = clock.at(expiresAt, () => extra.socket.close(CloseCode.Forbidden, 'Forbidden'))
     return true
   }
 
-  async function onSubscribe({ extra }: Connection, id: string, payload: { query: string; operationName?: unknown; variables?: unknown }) {
+  async function onSubscribe(
+    { extra }: Connection,
+    id: string,
+    payload: { query: string; operationName?: unknown; variables?: unknown },
+  ) {
     const record = { codes: new Set<string>(), startedAt: performance.now() }
     extra.records ??= new Map()
     extra.records.set(id, record)
     const context: RequestContext = { principal: extra.principal ?? null, record }
-    const { schema, parse, validate, contextFactory, execute, subscribe } = pipeline.getEnveloped(context as never)
+    const { schema, parse, validate, contextFactory, execute, subscribe } = pipeline.getEnveloped(
+      context as never,
+    )
     try {
       const document = parse(payload.query)
       const errors = validate(schema, document)
@@ -118,7 +130,7 @@ export function serveWebSocket({ server, pipeline, authenticate, maskError, cloc
     const record = extra.records?.get(id)
     if (!record) return
     extra.records?.delete(id)
-    log.info({
+    log[requestLogLevel]({
       transport: 'websocket',
       operation: record.operation,
       durationMs: Math.round(performance.now() - record.startedAt),

@@ -16,18 +16,26 @@ export const Account = builder.prismaNode('Account', {
     externalId: t.exposeString('externalId', {
       description: "The id that the SaaS itself gives this customer (the token's account claim).",
     }),
-    name: t.exposeString('name', { description: 'The name to show; the external id until an operator sets one.' }),
+    name: t.exposeString('name', {
+      description: 'The name to show; the external id until an operator sets one.',
+    }),
     plan: t.relation('plan', { description: 'What the account may have.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was made.' }),
     apiKeys: t.prismaConnection({
       type: 'ApiKey',
       cursor: 'id',
-      description: "Keys in the order they were added, removed ones left out; search matches the note and the key's start.",
-      args: { search: t.arg.string({ description: 'Only keys whose note or start holds this, in either case.' }) },
+      description:
+        "Keys in the order they were added, removed ones left out; search matches the note and the key's start.",
+      args: {
+        search: t.arg.string({ description: 'Only keys whose note or start holds this, in either case.' }),
+      },
       validate: pageRule,
       resolve: (query, account, { search }, context) => {
         const { page, beyond } = pageByComparison(query, 'asc')
-        return context.prisma.apiKey.findMany({ ...page, where: { AND: [keysOf(account.id, search, context), beyond] } })
+        return context.prisma.apiKey.findMany({
+          ...page,
+          where: { AND: [keysOf(account.id, search, context), beyond] },
+        })
       },
       totalCount: (account, { search }, context) =>
         context.prisma.apiKey.count({ where: keysOf(account.id, search, context) }),
@@ -42,7 +50,8 @@ export const Account = builder.prismaNode('Account', {
     }),
     usage: t.field({
       type: AccountUsage,
-      description: "Calls of all the account's keys in one month, removed keys included; this month when month is left out.",
+      description:
+        "Calls of all the account's keys in one month, removed keys included; this month when month is left out.",
       args: { month: t.arg({ type: 'Month', description: 'The month; this month when left out.' }) },
       select: { id: true, plan: { select: { monthlyCallQuota: true } } },
       resolve: ({ id, plan }, { month }, context) => accountUsage(id, plan.monthlyCallQuota, month, context),
@@ -95,7 +104,9 @@ builder.queryField('account', (t) =>
     resolve: (query, _root, { externalId }, context) => {
       const { prisma, ownAccountId } = context
       if (externalId == null)
-        return ownAccountId === null ? null : prisma.account.findUnique({ ...query, where: { id: ownAccountId } })
+        return ownAccountId === null
+          ? null
+          : prisma.account.findUnique({ ...query, where: { id: ownAccountId } })
       return prisma.account.findUnique({ ...query, where: { externalId, AND: reachableAccounts(context) } })
     },
   }),
@@ -107,7 +118,11 @@ builder.queryField('accounts', (t) =>
     cursor: 'id',
     description: 'Every account, newest first, found by external id or name. Operators only.',
     authScopes: { scope: 'admin' },
-    args: { search: t.arg.string({ description: 'Only accounts whose external id or name holds this, in either case.' }) },
+    args: {
+      search: t.arg.string({
+        description: 'Only accounts whose external id or name holds this, in either case.',
+      }),
+    },
     validate: pageRule,
     resolve: (query, _root, { search }, { prisma }) => {
       const { page, beyond } = pageByComparison(query, 'desc')
@@ -127,7 +142,8 @@ const SaveAccountInput = builder.inputType('SaveAccountInput', {
   fields: (t) => ({
     externalId: t.string({
       required: true,
-      description: 'Which account: the id that the SaaS gives the customer. A new one makes a new account, with its first key.',
+      description:
+        'Which account: the id that the SaaS gives the customer. A new one makes a new account, with its first key.',
     }),
     name: t.string({ required: true, description: 'The name to show, up to 200 characters.' }),
     plan: t.string({
@@ -155,7 +171,9 @@ builder.mutationField('saveAccount', (t) =>
     description: 'Create or change an account, its plan included. Operators only.',
     authScopes: { scope: 'admin' },
     errors: { types: [InvalidInputError], union: { name: 'SaveAccountResult' } },
-    args: { input: t.arg({ type: SaveAccountInput, required: true, description: 'The account as it is to be.' }) },
+    args: {
+      input: t.arg({ type: SaveAccountInput, required: true, description: 'The account as it is to be.' }),
+    },
     resolve: async (_root, { input }, { accounts }) => ({ accountId: await accounts.save(input) }),
   }),
 )

@@ -21,7 +21,10 @@ export const ApiCall = builder.prismaNode('ApiCall', {
     }),
     title: t.exposeString('title', { description: 'The name to show.' }),
     category: t.exposeString('category', { description: 'What it is listed under.' }),
-    kind: t.expose('kind', { type: ApiCallKind, description: 'Whether it only looks or also changes something.' }),
+    kind: t.expose('kind', {
+      type: ApiCallKind,
+      description: 'Whether it only looks or also changes something.',
+    }),
   }),
 })
 
@@ -31,9 +34,15 @@ builder.queryField('apiCalls', (t) =>
     description: 'The catalogue of API calls that keys can be restricted to.',
     authScopes: { scope: 'keys:read' },
     complexity: { field: 1, multiplier: 50 },
-    args: { category: t.arg.string({ validate: searchRule.nullish(), description: 'Only those of this category.' }) },
+    args: {
+      category: t.arg.string({ validate: searchRule.nullish(), description: 'Only those of this category.' }),
+    },
     resolve: (query, _root, { category }, { prisma }) =>
-      prisma.apiCall.findMany({ ...query, where: category == null ? {} : { category }, orderBy: { id: 'asc' } }),
+      prisma.apiCall.findMany({
+        ...query,
+        where: category == null ? {} : { category },
+        orderBy: { id: 'asc' },
+      }),
   }),
 )
 
@@ -47,7 +56,11 @@ const SaveApiCallInput = builder.inputType('SaveApiCallInput', {
     }),
     title: t.string({ required: true, description: 'The name to show, up to 100 characters.' }),
     category: t.string({ required: true, description: 'What to list it under, up to 100 characters.' }),
-    kind: t.field({ type: ApiCallKind, required: true, description: 'Whether it only looks or also changes something.' }),
+    kind: t.field({
+      type: ApiCallKind,
+      required: true,
+      description: 'Whether it only looks or also changes something.',
+    }),
   }),
 })
 
@@ -69,7 +82,9 @@ builder.mutationField('saveApiCall', (t) =>
     description: 'Create or change an entry of the catalogue. Operators only.',
     authScopes: { scope: 'admin' },
     errors: { types: [InvalidInputError], union: { name: 'SaveApiCallResult' } },
-    args: { input: t.arg({ type: SaveApiCallInput, required: true, description: 'The entry as it is to be.' }) },
+    args: {
+      input: t.arg({ type: SaveApiCallInput, required: true, description: 'The entry as it is to be.' }),
+    },
     resolve: async (_root, { input }, { catalogue }) => ({ apiCallId: await catalogue.saveApiCall(input) }),
   }),
 )

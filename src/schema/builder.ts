@@ -51,7 +51,9 @@ export const builder = new SchemaBuilder<{
     }),
     unauthorizedError: (_parent, { principal }, _info, result) => {
       if (!principal) return new UnauthenticatedError('Send a bearer token: Authorization: Bearer <token>.')
-      return new ForbiddenError(`The token lacks a scope that this needs. ${result.message}`)
+      const { failure } = result
+      const needed = 'parameter' in failure ? String(failure.parameter) : 'another one'
+      return new ForbiddenError(`The token lacks the scope that this needs: ${needed}.`)
     },
   },
   validation: {
@@ -66,7 +68,9 @@ export const builder = new SchemaBuilder<{
   complexity: {
     limit: limits,
     complexityError: (kind) =>
-      new QueryTooComplexError(`The operation has ${limitNames[kind]}. Ask for less, or in several operations.`),
+      new QueryTooComplexError(
+        `The operation has ${limitNames[kind]}. Ask for less, or in several operations.`,
+      ),
   },
   relay: {
     clientMutationId: 'omit',
@@ -80,12 +84,14 @@ export const builder = new SchemaBuilder<{
     nodesFieldOptions: { description: 'The rows of the page, without their cursors.' },
     nodeTypeOptions: { description: 'Anything that has an id of its own and can be fetched again by it.' },
     nodeQueryOptions: {
-      description: 'Anything within the viewer’s reach by its id; null for an unknown, removed or foreign one alike.',
+      description:
+        'Anything within the viewer’s reach by its id; null for an unknown, removed or foreign one alike.',
       nullable: true,
       authScopes: { scope: 'keys:read' },
     },
     nodesQueryOptions: {
-      description: 'Up to 100 nodes by their ids, in the order asked for; null in place of each that is out of reach.',
+      description:
+        'Up to 100 nodes by their ids, in the order asked for; null in place of each that is out of reach.',
       nullable: { list: false, items: true },
       authScopes: { scope: 'keys:read' },
     },
@@ -99,9 +105,12 @@ export const builder = new SchemaBuilder<{
   },
 })
 
-builder.queryType({ description: 'Reading. Everything but the explorer’s own questions needs a bearer token.' })
+builder.queryType({
+  description: 'Reading. Everything but the explorer’s own questions needs a bearer token.',
+})
 builder.mutationType({
-  description: 'Changing keys, metering calls, and (for operators) plans, accounts and the catalogue of API calls.',
+  description:
+    'Changing keys, metering calls, and (for operators) plans, accounts and the catalogue of API calls.',
 })
 builder.subscriptionType({ description: 'Following along, over WebSocket (graphql-transport-ws) or SSE.' })
 

@@ -1,12 +1,14 @@
-import { z } from 'zod'
-import { decodeBase64 } from '@pothos/core'
 import { validate } from 'uuid'
+import { z } from 'zod'
 import { searchRule } from '../domain/text.ts'
 
 const pageSize = z.int().min(1, 'From 1 to 100.').max(100, 'From 1 to 100.').nullish()
 const cursor = z
   .string()
-  .refine((text) => validate(rowIdIn(text)), 'It is not a cursor of this connection. Take one from an edge or from pageInfo.')
+  .refine(
+    (text) => validate(rowIdIn(text)),
+    'It is not a cursor of this connection. Take one from an edge or from pageInfo.',
+  )
   .nullish()
 
 /** Everything that can be wrong with a page that is asked for; forwards or backwards, never both. */
@@ -23,7 +25,7 @@ export const pageRule = z
 
 /** The row's id in a cursor as Pothos's Prisma plugin writes it (`GPC:S:<id>` in base64). */
 function rowIdIn(text: string): string {
-  return /^GPC:S:(.*)$/.exec(decodeBase64(text))?.[1] ?? ''
+  return /^GPC:S:(.*)$/.exec(Buffer.from(text, 'base64').toString())?.[1] ?? ''
 }
 
 /**
@@ -31,10 +33,9 @@ function rowIdIn(text: string): string {
  * id. A row that has been removed or belongs to another account is then a place in the order like any other:
  * no page is lost with it, and nothing can be learnt from it.
  */
-export function pageByComparison<Query extends { cursor?: { id?: string | undefined }; skip: number; take: number }>(
-  { cursor: from, skip: _skip, ...rest }: Query,
-  order: 'asc' | 'desc',
-) {
+export function pageByComparison<
+  Query extends { cursor?: { id?: string | undefined }; skip: number; take: number },
+>({ cursor: from, skip: _skip, ...rest }: Query, order: 'asc' | 'desc') {
   const forwards = rest.take >= 0
   const id = from?.id
   const beyond = id === undefined ? {} : { id: forwards === (order === 'asc') ? { gt: id } : { lt: id } }

@@ -1,10 +1,17 @@
-import { ApiKeyLimitReachedError, InvalidInputError, type InputIssue as Issue, NotFoundError } from '../errors.ts'
+import {
+  ApiKeyLimitReachedError,
+  InvalidInputError,
+  type InputIssue as Issue,
+  NotFoundError,
+} from '../errors.ts'
 import { builder } from './builder.ts'
 
 const ErrorInterface = builder.interfaceRef<Error>('Error').implement({
   description: 'An expected refusal, returned as data. Every error type implements it.',
   fields: (t) => ({
-    message: t.exposeString('message', { description: 'What went wrong and what to do, for a person to read.' }),
+    message: t.exposeString('message', {
+      description: 'What went wrong and what to do, for a person to read.',
+    }),
   }),
 })
 
@@ -21,7 +28,11 @@ builder.objectType(InvalidInputError, {
   description: 'The input breaks a rule; nothing was changed. Every broken rule is listed.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    issues: t.field({ type: [InputIssue], description: 'Every broken rule.', resolve: ({ issues }) => issues }),
+    issues: t.field({
+      type: [InputIssue],
+      description: 'Every broken rule.',
+      resolve: ({ issues }) => issues,
+    }),
   }),
 })
 
@@ -40,7 +51,8 @@ builder.objectType(ApiKeyLimitReachedError, {
     plan: t.prismaField({
       type: 'Plan',
       description: 'The plan of the account.',
-      resolve: (query, { planId }, _args, { prisma }) => prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
+      resolve: (query, { planId }, _args, { prisma }) =>
+        prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
     }),
   }),
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { InvalidInputError, NotFoundError } from '../errors.ts'
 import type { LiveUsageEvent } from '../domain/live-usage/account-hub.ts'
+import { InvalidInputError, NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
 import { idOf } from './global-id.ts'
 import { accountIdWithinReach } from './reach.ts'
@@ -59,11 +59,14 @@ builder.subscriptionField('liveUsage', (t) =>
 )
 
 /** A subscription has no result union to say NotFound in, so it is told as a bad input. */
-function watchedAccountId(...[accountId, context]: [string | null | undefined, Parameters<typeof accountIdWithinReach>[0]]) {
+function watchedAccountId(
+  ...[accountId, context]: [string | null | undefined, Parameters<typeof accountIdWithinReach>[0]]
+) {
   try {
     return accountIdWithinReach(context, accountId)
   } catch (error) {
-    if (error instanceof NotFoundError) throw new InvalidInputError([{ path: ['accountId'], message: error.message }])
+    if (error instanceof NotFoundError)
+      throw new InvalidInputError([{ path: ['accountId'], message: error.message }])
     throw error
   }
 }

@@ -44,7 +44,8 @@ const ApiCallDecision = builder.objectRef<Decision>('ApiCallDecision').implement
     apiKeyId: t.id({
       nullable: true,
       description: 'The id of the key; null when the key is not valid.',
-      resolve: (decision) => (decision.code === 'KEY_INVALID' ? null : globalIdOf('ApiKey', decision.apiKeyId)),
+      resolve: (decision) =>
+        decision.code === 'KEY_INVALID' ? null : globalIdOf('ApiKey', decision.apiKeyId),
     }),
     accountExternalId: t.string({
       nullable: true,
@@ -102,9 +103,12 @@ const MeterApiCallsPayload = builder.objectRef<Decision[]>('MeterApiCallsPayload
 builder.mutationField('meterApiCall', (t) =>
   t.field({
     type: ApiCallDecision,
-    description: 'Verify a key for one API call and, when admitted, count it. For gateways (scope calls:meter).',
+    description:
+      'Verify a key for one API call and, when admitted, count it. For gateways (scope calls:meter).',
     authScopes: { scope: 'calls:meter' },
-    args: { input: t.arg({ type: MeterApiCallInput, required: true, description: 'The key and the API call.' }) },
+    args: {
+      input: t.arg({ type: MeterApiCallInput, required: true, description: 'The key and the API call.' }),
+    },
     resolve: async (_root, { input }, { meter }) => {
       const [decision] = await meter.admit([input])
       return decision as Decision
@@ -117,7 +121,9 @@ builder.mutationField('meterApiCalls', (t) =>
     type: MeterApiCallsPayload,
     description: 'The same for up to 1,000 calls at once, answered in the order given.',
     authScopes: { scope: 'calls:meter' },
-    args: { input: t.arg({ type: MeterApiCallsInput, required: true, description: 'The keys and the API calls.' }) },
+    args: {
+      input: t.arg({ type: MeterApiCallsInput, required: true, description: 'The keys and the API calls.' }),
+    },
     resolve: (_root, { input }, { meter }) => meter.admit(input.calls),
   }),
 )

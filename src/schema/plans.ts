@@ -35,11 +35,15 @@ const SavePlanInput = builder.inputType('SavePlanInput', {
   fields: (t) => ({
     slug: t.string({
       required: true,
-      description: 'Which plan: lower-case letters and digits in words joined by hyphens. A new slug makes a new plan.',
+      description:
+        'Which plan: lower-case letters and digits in words joined by hyphens. A new slug makes a new plan.',
     }),
     name: t.string({ required: true, description: 'The name to show, up to 100 characters.' }),
     maxApiKeys: t.int({ required: true, description: 'How many keys an account may have; 0 or more.' }),
-    monthlyCallQuota: t.field({ type: 'SafeInt', description: 'Calls a month, 0 or more; null or left out is no limit.' }),
+    monthlyCallQuota: t.field({
+      type: 'SafeInt',
+      description: 'Calls a month, 0 or more; null or left out is no limit.',
+    }),
   }),
 })
 
@@ -49,7 +53,8 @@ const SavePlanPayload = builder.objectRef<{ planId: string }>('SavePlanPayload')
     plan: t.prismaField({
       type: 'Plan',
       description: 'The plan as it is now.',
-      resolve: (query, { planId }, _args, { prisma }) => prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
+      resolve: (query, { planId }, _args, { prisma }) =>
+        prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
     }),
   }),
 })
@@ -61,6 +66,8 @@ builder.mutationField('savePlan', (t) =>
     authScopes: { scope: 'admin' },
     errors: { types: [InvalidInputError], union: { name: 'SavePlanResult' } },
     args: { input: t.arg({ type: SavePlanInput, required: true, description: 'The plan as it is to be.' }) },
-    resolve: async (_root, { input }, { catalogue }) => ({ planId: await catalogue.savePlan(planRule.parse(input)) }),
+    resolve: async (_root, { input }, { catalogue }) => ({
+      planId: await catalogue.savePlan(planRule.parse(input)),
+    }),
   }),
 )

@@ -1,5 +1,5 @@
-import { NotFoundError } from '../errors.ts'
 import { hasScope, type Reach } from '../domain/principal.ts'
+import { NotFoundError } from '../errors.ts'
 import type { Prisma } from '../generated/prisma/client.ts'
 import type { Context } from './context.ts'
 import { idOf } from './global-id.ts'

@@ -23,7 +23,10 @@ export const AccountUsage = builder.objectRef<AccountUsageRecord>('AccountUsage'
   description: 'The calls of all of an account’s keys in one calendar month (UTC), and what its plan allows.',
   fields: (t) => ({
     month: t.expose('month', { type: 'Month', description: 'The month.' }),
-    calls: t.expose('calls', { type: 'SafeInt', description: 'Calls admitted in the month, those of removed keys included.' }),
+    calls: t.expose('calls', {
+      type: 'SafeInt',
+      description: 'Calls admitted in the month, those of removed keys included.',
+    }),
     quota: t.expose('quota', {
       type: 'SafeInt',
       nullable: true,

@@ -44,8 +44,16 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
       return updated?.id ?? null
     })
 
-  savePlan: CatalogueStore['savePlan'] = async (id, { slug, name, maxApiKeys, monthlyCallQuota }, createdAt) => {
-    const values = { name, maxApiKeys, monthlyCallQuota: monthlyCallQuota === null ? null : BigInt(monthlyCallQuota) }
+  savePlan: CatalogueStore['savePlan'] = async (
+    id,
+    { slug, name, maxApiKeys, monthlyCallQuota },
+    createdAt,
+  ) => {
+    const values = {
+      name,
+      maxApiKeys,
+      monthlyCallQuota: monthlyCallQuota === null ? null : BigInt(monthlyCallQuota),
+    }
     const plan = await this.#prisma.plan.upsert({
       where: { slug },
       create: { id, slug, createdAt, ...values },

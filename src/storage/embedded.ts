@@ -1,5 +1,5 @@
-import { mkdir, open, rm } from 'node:fs/promises'
 import { once } from 'node:events'
+import { mkdir, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'

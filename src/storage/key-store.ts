@@ -46,7 +46,11 @@ export class SqlApiKeyStore implements ApiKeyStore {
   remove: ApiKeyStore['remove'] = (reach, apiKeyId, at) =>
     this.#update(reach, apiKeyId, { digest: null, sealedSecret: null, removedAt: at })
 
-  async #update(reach: Reach, apiKeyId: string, data: Prisma.ApiKeyUpdateManyMutationInput): Promise<string | null> {
+  async #update(
+    reach: Reach,
+    apiKeyId: string,
+    data: Prisma.ApiKeyUpdateManyMutationInput,
+  ): Promise<string | null> {
     const [key] = await this.#prisma.apiKey.updateManyAndReturn({
       where: within(reach, apiKeyId),
       data,
@@ -88,7 +92,11 @@ class UnknownApiCalls extends Error {
 
 function within(reach: Reach, apiKeyId: string): Prisma.ApiKeyWhereInput {
   if (reach === 'no account') return { id: { in: [] } }
-  return { id: apiKeyId, removedAt: null, ...(reach === 'every account' ? {} : { accountId: reach.accountId }) }
+  return {
+    id: apiKeyId,
+    removedAt: null,
+    ...(reach === 'every account' ? {} : { accountId: reach.accountId }),
+  }
 }
 
 /** The ids of the API calls that a restricted key is to have, or the names that the catalogue does not know. */

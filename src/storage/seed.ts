@@ -11,7 +11,11 @@ export const defaultCatalogue = new URL('../../prisma/catalogue.json', import.me
  * the same time may both do it: what they write is the same.
  * @throws where the file cannot be read or is no catalogue
  */
-export async function seedCatalogue(prisma: PrismaClient, catalogue: Catalogue, file: string | URL): Promise<boolean> {
+export async function seedCatalogue(
+  prisma: PrismaClient,
+  catalogue: Catalogue,
+  file: string | URL,
+): Promise<boolean> {
   if ((await prisma.plan.count()) > 0) return false
   const { plans, apiCalls } = catalogueRule.parse(JSON.parse(await readFile(file, 'utf8')))
   // Plans come last: while there is none, an interrupted seeding begins anew.

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
-import type { ApiKeyCount } from '../domain/live-usage/event-bus.ts'
 import type { LiveUsageStore, UsageSnapshot } from '../domain/live-usage/account-hub.ts'
+import type { ApiKeyCount } from '../domain/live-usage/event-bus.ts'
 import type { CallGroup, Charge, GroupVerdict, UsageStore } from '../domain/metering/usage-store.ts'
 import type { Month } from '../domain/month.ts'
 
@@ -142,7 +142,11 @@ export class SqlUsageStore implements UsageStore, LiveUsageStore {
     const apiKeys: ApiKeyCount[] = []
     for (const { api_key_id, calls, last_call_at } of rows) {
       if (api_key_id === null) continue
-      apiKeys.push({ apiKeyId: api_key_id, calls: Number(calls), lastCallAt: last_call_at?.toISOString() ?? null })
+      apiKeys.push({
+        apiKeyId: api_key_id,
+        calls: Number(calls),
+        lastCallAt: last_call_at?.toISOString() ?? null,
+      })
     }
     return {
       account: { calls: Number(rows[0]?.account_calls ?? 0), quota: numberOrNull(rows[0]?.quota ?? null) },
@@ -176,4 +180,3 @@ function chargeFrom(rows: readonly ChargeRow[], groupCount: number): Charge {
   }
   return { verdicts, accounts, apiKeyCalls }
 }
-

@@ -77,9 +77,11 @@ export class AccountHub {
 
   /** Takes in a message from the account's topic. */
   receive(message: UsageMessage): void {
-    if (message.kind === 'changed') return this.refresh()
+    if (message.kind === 'changed' || message.month > this.#month) {
+      this.refresh()
+      return
+    }
     if (message.month < this.#month) return
-    if (message.month > this.#month) return this.refresh()
     if (this.#currentRead) this.#countedMeanwhile.push(message)
     this.#version++
     this.#mergeCounted(message)
@@ -91,7 +93,9 @@ export class AccountHub {
     this.#snapshotOwed = true
     this.#read().catch(() => {
       this.#cancelRetry()
-      this.#cancelRetry = this.#clock.at(new Date(this.#clock.now().getTime() + retryAfterMs), () => this.refresh())
+      this.#cancelRetry = this.#clock.at(new Date(this.#clock.now().getTime() + retryAfterMs), () =>
+        this.refresh(),
+      )
     })
   }
 
@@ -99,7 +103,10 @@ export class AccountHub {
    * What has changed since a version that a watcher has seen (0 for none), for the keys it asked for, and the
    * version that it has then seen; null where nothing has.
    */
-  since(seen: number, only: ReadonlySet<string> | undefined): { event: LiveUsageEvent; version: number } | null {
+  since(
+    seen: number,
+    only: ReadonlySet<string> | undefined,
+  ): { event: LiveUsageEvent; version: number } | null {
     const snapshot = seen < this.#snapshotVersion
     if (!snapshot && seen >= this.#version) return null
     const apiKeys: ApiKeyCount[] = []
@@ -107,7 +114,10 @@ export class AccountHub {
       if ((snapshot || version > seen) && (!only || only.has(count.apiKeyId))) apiKeys.push(count)
     }
     if (!snapshot && apiKeys.length === 0 && this.#accountVersion <= seen) return null
-    return { event: { month: this.#month, snapshot, account: this.#account, apiKeys }, version: this.#version }
+    return {
+      event: { month: this.#month, snapshot, account: this.#account, apiKeys },
+      version: this.#version,
+    }
   }
 
   close(): void {

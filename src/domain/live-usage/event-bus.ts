@@ -11,7 +11,12 @@ export interface ApiKeyCount {
 /** What servers tell each other about an account. All of it can be read from the database, too. */
 export type UsageMessage =
   /** Calls were counted: the totals after it, of the keys that were called. */
-  | { kind: 'counted'; month: Month; account: { calls: number; quota: number | null }; apiKeys: ApiKeyCount[] }
+  | {
+      kind: 'counted'
+      month: Month
+      account: { calls: number; quota: number | null }
+      apiKeys: ApiKeyCount[]
+    }
   /** A key was added, removed or changed, or the account's plan was. */
   | { kind: 'changed' }
 

@@ -142,7 +142,10 @@ export class LiveUsage {
     let entry = this.#hubs.get(accountId)
     if (!entry) {
       const hub = new AccountHub(accountId, this.#store, this.#clock)
-      entry = { hub, unsubscribe: this.#bus.subscribe(accountTopic(accountId), (message) => hub.receive(message)) }
+      entry = {
+        hub,
+        unsubscribe: this.#bus.subscribe(accountTopic(accountId), (message) => hub.receive(message)),
+      }
       this.#hubs.set(accountId, entry)
     }
     const { hub, unsubscribe } = entry

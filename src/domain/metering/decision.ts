@@ -7,7 +7,12 @@ export interface MeteredCall {
   apiCall: string
 }
 
-export type DecisionCode = 'ADMITTED' | 'KEY_INVALID' | 'ACCESS_DENIED' | 'QUOTA_EXCEEDED' | 'API_CALL_UNKNOWN'
+export type DecisionCode =
+  | 'ADMITTED'
+  | 'KEY_INVALID'
+  | 'ACCESS_DENIED'
+  | 'QUOTA_EXCEEDED'
+  | 'API_CALL_UNKNOWN'
 
 /** The answer to one call. A refusal is an answer, too. */
 export type Decision =

@@ -50,7 +50,14 @@ export class Meter {
   #stopping: (() => void) | undefined
   #stopped: Promise<void> | undefined
 
-  constructor({ store, clock, counted, maxCommits = 2, maxBatchCalls = 512, maxWaitingCalls = 20_000 }: MeterOptions) {
+  constructor({
+    store,
+    clock,
+    counted,
+    maxCommits = 2,
+    maxBatchCalls = 512,
+    maxWaitingCalls = 20_000,
+  }: MeterOptions) {
     this.#store = store
     this.#clock = clock
     this.#counted = counted
@@ -131,7 +138,9 @@ export class Meter {
       // the rounds end.
       while (calls.length > 0) calls = await this.#charge(calls)
     } catch (cause) {
-      const error = new UnavailableError('The call could not be counted for sure. It may have been.', { cause })
+      const error = new UnavailableError('The call could not be counted for sure. It may have been.', {
+        cause,
+      })
       for (const call of calls) call.fail(error)
     }
   }
@@ -166,9 +175,8 @@ function groupCalls(calls: readonly WaitingCall[]): { groups: CallGroup[]; group
 }
 
 /**
- * Answers calls from a commit, in order of arrival: each admitted call is told the totals as they were with it
- * as the last one. Of an account whose calls did not all fit, the first that can fit are returned to be
- * charged again, and the rest are refused.
+ * Answers calls from a commit, in order of arrival. Of an account whose calls did not all fit its quota, the
+ * first that can fit are returned, to be charged again, and the rest are refused.
  */
 function answerCalls(
   calls: readonly WaitingCall[],
@@ -178,40 +186,45 @@ function answerCalls(
   month: Month,
 ): WaitingCall[] {
   const again: WaitingCall[] = []
-  const running = runningTotals(groups, charge)
+  const totals = runningTotals(groups, charge)
   const places = new Map<string, number>()
-  calls.forEach((call, position) => {
+  for (const [position, call] of calls.entries()) {
     const verdict = charge.verdicts[groupOf[position] as number]
-    if (!verdict) return call.answer({ code: 'KEY_INVALID' })
+    const account = verdict && charge.accounts.get(verdict.accountId)
+    if (!verdict || !account) {
+      call.answer({ code: 'KEY_INVALID' })
+      continue
+    }
     const { apiKeyId, accountId, access } = verdict
-    const account = charge.accounts.get(accountId)
-    const apiKeyCalls = charge.apiKeyCalls.get(apiKeyId)
-    if (!account || apiKeyCalls === undefined) throw new Error('The charge lacks the totals of a key that it judged.')
     const { externalId: accountExternalId, calls: accountCalls, quota, charged } = account
-    const decide = (code: Exclude<Decision['code'], 'KEY_INVALID'>, keyTotal: number, accountTotal: number) =>
-      call.answer({
-        code,
-        apiKeyId,
-        accountExternalId,
-        apiKeyCalls: keyTotal,
-        account: { month, calls: accountTotal, quota },
-      })
-    if (access === 'unknown API call') return decide('API_CALL_UNKNOWN', apiKeyCalls, accountCalls)
-    if (access === 'denied') return decide('ACCESS_DENIED', apiKeyCalls, accountCalls)
-    if (charged) return decide('ADMITTED', running.next(apiKeyId), running.next(accountId))
-    const place = places.get(accountId) ?? 0
-    if (place >= (quota ?? Number.POSITIVE_INFINITY) - accountCalls)
-      return decide('QUOTA_EXCEEDED', apiKeyCalls, accountCalls)
-    places.set(accountId, place + 1)
-    again.push(call)
-  })
+    if (access === 'allowed' && !charged) {
+      const place = places.get(accountId) ?? 0
+      if (place < (quota ?? Number.POSITIVE_INFINITY) - accountCalls) {
+        places.set(accountId, place + 1)
+        again.push(call)
+        continue
+      }
+    }
+    const code = access === 'allowed' ? (charged ? 'ADMITTED' : 'QUOTA_EXCEEDED') : refusals[access]
+    const admitted = code === 'ADMITTED'
+    call.answer({
+      code,
+      apiKeyId,
+      accountExternalId,
+      apiKeyCalls: admitted ? totals.next(apiKeyId) : (charge.apiKeyCalls.get(apiKeyId) ?? 0),
+      account: { month, calls: admitted ? totals.next(accountId) : accountCalls, quota },
+    })
+  }
   return again
 }
 
-/** For each key and account that was charged: its total after each of the batch's calls in turn. */
+const refusals = { denied: 'ACCESS_DENIED', 'unknown API call': 'API_CALL_UNKNOWN' } as const
+
+/** For each key and account that was charged: its total as it was with each of the batch's calls as the last. */
 function runningTotals(groups: readonly CallGroup[], { verdicts, accounts, apiKeyCalls }: Charge) {
   const totals = new Map<string, number>()
-  const startFrom = (id: string, after: number, calls: number) => totals.set(id, (totals.get(id) ?? after) - calls)
+  const startFrom = (id: string, after: number, calls: number) =>
+    totals.set(id, (totals.get(id) ?? after) - calls)
   groups.forEach(({ calls }, index) => {
     const verdict = verdicts[index]
     const account = verdict && accounts.get(verdict.accountId)

@@ -27,7 +27,11 @@ const ApiKeyAccess = builder.prismaObject('ApiKey', {
       select: { id: true },
       complexity: { field: 1, multiplier: 10 },
       resolve: (query, { id }, _args, { prisma }) =>
-        prisma.apiCall.findMany({ ...query, where: { apiKeys: { some: { apiKeyId: id } } }, orderBy: { id: 'asc' } }),
+        prisma.apiCall.findMany({
+          ...query,
+          where: { apiKeys: { some: { apiKeyId: id } } },
+          orderBy: { id: 'asc' },
+        }),
     }),
   }),
 })
@@ -48,7 +52,9 @@ export const ApiKey = builder.prismaNode('ApiKey', {
         'The whole secret, for a viewer with keys:reveal where the server keeps secrets recoverable; else null.',
       select: { id: true, sealedSecret: true },
       resolve: ({ id, sealedSecret }, _args, { principal, vault }) =>
-        sealedSecret !== null && principal && hasScope(principal, 'keys:reveal') ? vault.open(sealedSecret, id) : null,
+        sealedSecret !== null && principal && hasScope(principal, 'keys:reveal')
+          ? vault.open(sealedSecret, id)
+          : null,
     }),
     access: t.variant(ApiKeyAccess, { description: 'What it may call.' }),
     usage: t.field({
@@ -97,6 +103,9 @@ builder.queryField('apiKey', (t) =>
     authScopes: { scope: 'keys:read' },
     args: { id: t.arg.id({ required: true, description: 'The id of the key.' }) },
     resolve: (query, _root, { id }, context) =>
-      context.prisma.apiKey.findUnique({ ...query, where: { id: idOf('ApiKey', id), AND: reachableApiKeys(context) } }),
+      context.prisma.apiKey.findUnique({
+        ...query,
+        where: { id: idOf('ApiKey', id), AND: reachableApiKeys(context) },
+      }),
   }),
 )

@@ -6,13 +6,18 @@ import { globalIdOf, idOf } from '../global-id.ts'
 import { accountIdWithinReach, reachOf } from '../reach.ts'
 import { ApiKeyAccessMode } from './api-key.ts'
 
-const noteDescription = 'What the customer writes on it: one line of up to 200 characters. Null or blank is no note.'
+const noteDescription =
+  'What the customer writes on it: one line of up to 200 characters. Null or blank is no note.'
 
 const ApiKeyAccessInput = builder.inputType('ApiKeyAccessInput', {
   description: 'What a key is to be allowed to call.',
   validate: accessRule,
   fields: (t) => ({
-    mode: t.field({ type: ApiKeyAccessMode, required: true, description: 'Everything, or chosen API calls.' }),
+    mode: t.field({
+      type: ApiKeyAccessMode,
+      required: true,
+      description: 'Everything, or chosen API calls.',
+    }),
     apiCalls: t.stringList({
       description:
         'Names from the catalogue; required when RESTRICTED, refused when FULL. An empty list allows no call at all.',
@@ -46,7 +51,11 @@ const ConfigureApiKeyAccessInput = builder.inputType('ConfigureApiKeyAccessInput
   description: 'Which key, and what it may call from now on.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'The id of the key.' }),
-    access: t.field({ type: ApiKeyAccessInput, required: true, description: 'What it may call from now on.' }),
+    access: t.field({
+      type: ApiKeyAccessInput,
+      required: true,
+      description: 'What it may call from now on.',
+    }),
   }),
 })
 
@@ -74,7 +83,8 @@ function issuedApiKeyPayload(name: string, description: string) {
   const payload = apiKeyPayload<{ apiKeyId: string; secret: string }>(name, description)
   builder.objectField(payload, 'secret', (t) =>
     t.exposeString('secret', {
-      description: 'The whole secret, shown here, and nowhere else where the server keeps no recoverable secrets.',
+      description:
+        'The whole secret, shown here, and nowhere else where the server keeps no recoverable secrets.',
     }),
   )
   return payload
@@ -85,7 +95,10 @@ builder.mutationField('addApiKey', (t) =>
     type: issuedApiKeyPayload('AddApiKeyPayload', 'The key was added.'),
     description: "Add a key, within the plan's number of keys.",
     authScopes: { scope: 'keys:write' },
-    errors: { types: [ApiKeyLimitReachedError, InvalidInputError, NotFoundError], union: { name: 'AddApiKeyResult' } },
+    errors: {
+      types: [ApiKeyLimitReachedError, InvalidInputError, NotFoundError],
+      union: { name: 'AddApiKeyResult' },
+    },
     args: { input: t.arg({ type: AddApiKeyInput, required: true, description: 'The key as it is to be.' }) },
     resolve: (_root, { input: { note, access, accountId } }, context) =>
       context.keys.add(
@@ -103,7 +116,8 @@ builder.mutationField('regenerateApiKey', (t) =>
     authScopes: { scope: 'keys:write' },
     errors: { types: [NotFoundError], union: { name: 'RegenerateApiKeyResult' } },
     args: { input: t.arg({ type: RegenerateApiKeyInput, required: true, description: 'Which key.' }) },
-    resolve: (_root, { input }, context) => context.keys.regenerate(reachOf(context), idOf('ApiKey', input.id)),
+    resolve: (_root, { input }, context) =>
+      context.keys.regenerate(reachOf(context), idOf('ApiKey', input.id)),
   }),
 )
 
@@ -113,7 +127,9 @@ builder.mutationField('setApiKeyNote', (t) =>
     description: 'Add, change or clear the note. A null or blank note clears it.',
     authScopes: { scope: 'keys:write' },
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'SetApiKeyNoteResult' } },
-    args: { input: t.arg({ type: SetApiKeyNoteInput, required: true, description: 'Which key, and the note.' }) },
+    args: {
+      input: t.arg({ type: SetApiKeyNoteInput, required: true, description: 'Which key, and the note.' }),
+    },
     resolve: async (_root, { input }, context) => {
       const apiKeyId = idOf('ApiKey', input.id)
       await context.keys.setNote(reachOf(context), apiKeyId, input.note ?? null)
@@ -128,7 +144,13 @@ builder.mutationField('configureApiKeyAccess', (t) =>
     description: 'Set what the key may call. It holds for every call that begins after this has returned.',
     authScopes: { scope: 'keys:write' },
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'ConfigureApiKeyAccessResult' } },
-    args: { input: t.arg({ type: ConfigureApiKeyAccessInput, required: true, description: 'Which key, and its access.' }) },
+    args: {
+      input: t.arg({
+        type: ConfigureApiKeyAccessInput,
+        required: true,
+        description: 'Which key, and its access.',
+      }),
+    },
     resolve: async (_root, { input }, context) => {
       const apiKeyId = idOf('ApiKey', input.id)
       await context.keys.configureAccess(reachOf(context), apiKeyId, accessOf(input.access))
