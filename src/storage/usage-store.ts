@@ -41,7 +41,7 @@ const chargeStatement = {
       insert into account_usage as usage (month, account_id, calls, quota)
       select $1::date, account_id, sum(calls), quota
       from asked
-      where access = 'allowed'
+      where access = 'allowed' and calls > 0
       group by account_id, quota
       having quota is null or sum(calls) <= quota
       order by account_id
@@ -54,7 +54,7 @@ const chargeStatement = {
       insert into api_key_usage as usage (month, api_key_id, calls, last_call_at)
       select $1::date, api_key_id, sum(calls), $2::timestamptz
       from asked
-      where access = 'allowed' and (account_id in (select account_id from charged)) is true
+      where access = 'allowed' and calls > 0 and (account_id in (select account_id from charged)) is true
       group by api_key_id
       order by api_key_id
       on conflict (month, api_key_id) do update

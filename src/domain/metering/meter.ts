@@ -3,7 +3,7 @@ import { OverloadedError, UnavailableError } from '../../errors.ts'
 import { canBeApiCallName } from '../catalogue.ts'
 import { type Month, monthOf } from '../month.ts'
 import { digestOf, isWellFormedSecret } from '../secret.ts'
-import type { Decision, MeteredCall } from './decision.ts'
+import { type Decision, type MeteredCall, remainingOf } from './decision.ts'
 import type { CallGroup, Charge, UsageStore } from './usage-store.ts'
 
 export interface MeterOptions {
@@ -21,6 +21,8 @@ export interface MeterOptions {
 
 /** One call in a batch, and where its answer goes. */
 interface WaitingCall extends MeteredCall {
+  /** False once it is known that the calls before it leave no room for it in the quota. */
+  fits: boolean
   answer: (decision: Decision) => void
   fail: (error: unknown) => void
 }
@@ -106,7 +108,7 @@ export class Meter {
     const waiting = new Promise<Decision>((answer, fail) => {
       // A name that cannot be in the catalogue is not sent to the database, which would refuse some of them
       // together with everyone else's calls in the batch; no API call has the empty name.
-      batch.push({ secret, apiCall: canBeApiCallName(apiCall) ? apiCall : '', answer, fail })
+      batch.push({ secret, apiCall: canBeApiCallName(apiCall) ? apiCall : '', fits: true, answer, fail })
     })
     return waiting.finally(() => {
       this.#waitingCalls--
@@ -134,7 +136,7 @@ export class Meter {
   async #commit(batch: WaitingCall[]): Promise<void> {
     let calls = batch
     try {
-      // Each further round holds only calls that still fit a quota as it was read; a quota only fills up, so
+      // Each further round asks only for what still fitted a quota when it was read. Quotas only fill up, so
       // the rounds end.
       while (calls.length > 0) calls = await this.#charge(calls)
     } catch (cause) {
@@ -157,26 +159,26 @@ export class Meter {
   }
 }
 
-/** Calls with the same secret and API call become one group, in order of first arrival. */
+/** Calls with the same secret and API call become one group; those that do not fit are in it, but not counted. */
 function groupCalls(calls: readonly WaitingCall[]): { groups: CallGroup[]; groupOf: number[] } {
   const groups: CallGroup[] = []
   const indexes = new Map<string, number>()
-  const groupOf = calls.map(({ secret, apiCall }) => {
+  const groupOf = calls.map(({ secret, apiCall, fits }) => {
     const key = `${secret} ${apiCall}`
     let index = indexes.get(key)
     if (index === undefined) {
       index = groups.push({ digest: digestOf(secret), apiCall, calls: 0 }) - 1
       indexes.set(key, index)
     }
-    ;(groups[index] as CallGroup).calls++
+    if (fits) (groups[index] as CallGroup).calls++
     return index
   })
   return { groups, groupOf }
 }
 
 /**
- * Answers calls from a commit, in order of arrival. Of an account whose calls did not all fit its quota, the
- * first that can fit are returned, to be charged again, and the rest are refused.
+ * Answers calls from a commit, in order of arrival. The calls of an account that did not all fit its quota are
+ * returned, to be charged again: the first of them fit, as far as is known now, and the rest do not.
  */
 function answerCalls(
   calls: readonly WaitingCall[],
@@ -196,29 +198,32 @@ function answerCalls(
       continue
     }
     const { apiKeyId, accountId, access } = verdict
-    const { externalId: accountExternalId, calls: accountCalls, quota, charged } = account
-    if (access === 'allowed' && !charged) {
+    const { externalId: accountExternalId, quota, charged } = account
+    const room = remainingOf(account) ?? Number.POSITIVE_INFINITY
+    if (access === 'allowed' && !charged && room > 0) {
       const place = places.get(accountId) ?? 0
-      if (place < (quota ?? Number.POSITIVE_INFINITY) - accountCalls) {
-        places.set(accountId, place + 1)
-        again.push(call)
-        continue
-      }
+      places.set(accountId, place + 1)
+      call.fits = place < room
+      again.push(call)
+      continue
     }
-    const code = access === 'allowed' ? (charged ? 'ADMITTED' : 'QUOTA_EXCEEDED') : refusals[access]
-    const admitted = code === 'ADMITTED'
+    const admitted = access === 'allowed' && charged && call.fits
     call.answer({
-      code,
+      code: admitted ? 'ADMITTED' : refusals[access],
       apiKeyId,
       accountExternalId,
       apiKeyCalls: admitted ? totals.next(apiKeyId) : (charge.apiKeyCalls.get(apiKeyId) ?? 0),
-      account: { month, calls: admitted ? totals.next(accountId) : accountCalls, quota },
+      account: { month, calls: admitted ? totals.next(accountId) : account.calls, quota },
     })
   }
   return again
 }
 
-const refusals = { denied: 'ACCESS_DENIED', 'unknown API call': 'API_CALL_UNKNOWN' } as const
+const refusals = {
+  allowed: 'QUOTA_EXCEEDED',
+  denied: 'ACCESS_DENIED',
+  'unknown API call': 'API_CALL_UNKNOWN',
+} as const
 
 /** For each key and account that was charged: its total as it was with each of the batch's calls as the last. */
 function runningTotals(groups: readonly CallGroup[], { verdicts, accounts, apiKeyCalls }: Charge) {

@@ -4,6 +4,7 @@ import type { Month } from '../month.ts'
 export interface CallGroup {
   digest: Uint8Array
   apiCall: string
+  /** How many are to be counted; a group of none is judged, and its totals are told. */
   calls: number
 }
 

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto'
+import { appendFileSync, createWriteStream } from 'node:fs'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core'
+import pg from 'pg'
+import { inject } from 'vitest'
+import { type App, createApp } from '../../src/app.ts'
+import { type Config, readConfig } from '../../src/config.ts'
+import { mintToken, type TokenClaims } from '../../src/development.ts'
+import { createLogger } from '../../src/log.ts'
+import { TestClock } from './clock.ts'
+import { postgresUrl } from './services.ts'
+
+/** Which database a test runs on. */
+export type DatabaseKind = 'embedded' | 'PostgreSQL'
+
+/** The databases that are there, for `describe.each`: the embedded one always is. */
+export const databases: DatabaseKind[] = inject('postgres') ? ['embedded', 'PostgreSQL'] : ['embedded']
+
+/** What a GraphQL response holds. */
+export interface Response<Data> {
+  status: number
+  data: Data
+  errors?: { message: string; path?: (string | number)[]; extensions: { code: string; issues?: unknown } }[]
+}
+
+export interface TestApp extends Omit<App, 'stop'> {
+  clock: TestClock
+  config: Config
+  /** A token for these claims. */
+  token(claims: Partial<TokenClaims>): Promise<string>
+  /** Sends an operation over HTTP; `as` is a token. */
+  query<Data, Variables>(
+    document: DocumentTypeDecoration<Data, Variables> | string,
+    options?: { as?: string | undefined; variables?: Variables },
+  ): Promise<Response<Data>>
+  /** Rows straight from the database. */
+  sql<Row>(text: string, ...values: unknown[]): Promise<Row[]>
+  stop(): Promise<void>
+  /** Stops the server and starts another on the same database and clock. */
+  restart(): Promise<TestApp>
+}
+
+export interface TestAppOptions {
+  database?: DatabaseKind
+  /** A database made before, to start another server on. */
+  storage?: TestStorage
+  /** Whether the database is dropped when the server stops; so it is when it was made for it. */
+  ownsStorage?: boolean
+  clock?: TestClock
+  environment?: Record<string, string>
+}
+
+/** A database of a test's own. */
+export interface TestStorage {
+  environment: Record<string, string>
+  drop(): Promise<void>
+}
+
+const authSecret = 'a secret that only tests are signed with'
+const encryptionKey = Buffer.alloc(32, 7).toString('base64')
+
+/** A fresh database: a copy of the seeded template, or an empty one on the PostgreSQL server. */
+export async function createStorage(kind: DatabaseKind): Promise<TestStorage> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'latchkey-data-'))
+  const dropDataDir = () => rm(dataDir, { recursive: true, force: true })
+  if (kind === 'embedded') {
+    await cp(inject('templateDir'), dataDir, { recursive: true })
+    return { environment: { DATA_DIR: dataDir }, drop: dropDataDir }
+  }
+  const name = `latchkey_test_${randomUUID().replaceAll('-', '')}`
+  await administer(`create database ${name}`)
+  const url = new URL(postgresUrl)
+  url.pathname = `/${name}`
+  return {
+    environment: { DATA_DIR: dataDir, DATABASE_URL: url.href },
+    async drop() {
+      await administer(`drop database if exists ${name} with (force)`)
+      await dropDataDir()
+    },
+  }
+}
+
+async function administer(statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: postgresUrl })
+  await client.connect()
+  await client.query(statement)
+  await client.end()
+}
+
+/** Starts a server on a database of its own, which is dropped when it stops. */
+export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const { database = 'embedded', clock = new TestClock(), environment = {} } = options
+  const storage = options.storage ?? (await createStorage(database))
+  const config = readConfig(
+    {
+      PORT: '0',
+      AUTH_SECRET: authSecret,
+      KEY_ENCRYPTION_KEYS: `test:${encryptionKey}`,
+      LIVE_INTERVAL_MS: '20',
+      LOG_LEVEL: 'debug',
+      ...storage.environment,
+      ...environment,
+    },
+    () => {
+      throw new Error('Tests give every secret.')
+    },
+  )
+  const log = createLogger(config.logLevel, createWriteStream(inject('logFile'), { flags: 'a' }))
+  const app = await createApp({ config, log, clock })
+  const ownsStorage = options.ownsStorage ?? !options.storage
+  const stop = async () => {
+    await app.stop()
+    if (ownsStorage) await storage.drop()
+  }
+  return {
+    ...app,
+    clock,
+    config,
+    token: async (claims) =>
+      noteSecrets(
+        await mintToken(config.auth, { subject: 'tester', scopes: [], lifetime: '3650d', ...claims }),
+      ),
+    query: (document, { as, variables } = {}) => send(`${app.url}/graphql`, String(document), as, variables),
+    sql: (text, ...values) => app.services.prisma.$queryRawUnsafe(text, ...values),
+    stop,
+    async restart() {
+      await app.stop()
+      return startApp({ ...options, storage, ownsStorage, clock })
+    },
+  }
+}
+
+/** Writes down what must never stand in a log. */
+export function noteSecrets<Text extends string>(text: Text): Text {
+  appendFileSync(inject('issuedSecretsFile'), `${text}\n`)
+  return text
+}
+
+async function send<Data>(url: string, query: string, token: string | undefined, variables: unknown) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify({ query, variables }),
+  })
+  const text = await response.text()
+  for (const [, secret] of text.matchAll(/"secret":"([^"]+)"/g)) if (secret) noteSecrets(secret)
+  return { status: response.status, ...JSON.parse(text) } as Response<Data>
+}

@@ -1,0 +1,45 @@
+import type { Clock } from '../../src/clock.ts'
+
+/**
+ * Time that flows as usual from whatever instant a test sets. Timers go by it: moving it past them fires them.
+ */
+export class TestClock implements Clock {
+  #offsetMs = 0
+  readonly #rearms = new Set<() => void>()
+
+  constructor(start?: Date) {
+    if (start) this.set(start)
+  }
+
+  now(): Date {
+    return new Date(Date.now() + this.#offsetMs)
+  }
+
+  /** Makes it `instant` now. */
+  set(instant: Date): void {
+    this.#offsetMs = instant.getTime() - Date.now()
+    for (const rearm of [...this.#rearms]) rearm()
+  }
+
+  at(instant: Date, callback: () => void): () => void {
+    let timer: NodeJS.Timeout
+    const cancel = () => {
+      clearTimeout(timer)
+      this.#rearms.delete(arm)
+    }
+    const fire = () => {
+      if (this.now() < instant) return arm()
+      cancel()
+      callback()
+    }
+    const arm = () => {
+      clearTimeout(timer)
+      const waitMs = Math.min(2_147_483_647, Math.max(0, instant.getTime() - this.now().getTime()))
+      timer = setTimeout(fire, waitMs)
+      timer.unref()
+    }
+    this.#rearms.add(arm)
+    arm()
+    return cancel
+  }
+}

@@ -1,0 +1,66 @@
+import { customerScopes } from '../../src/development.ts'
+import type { Response, TestApp } from './app.ts'
+import type { AccountOverviewQuery, AddApiKeyMutation, ApiKeyAccessInput } from './generated/graphql.ts'
+import { AccountOverview, AddApiKey, MeterApiCall, SaveAccount, SavePlan } from './operations.ts'
+
+type AddResult = AddApiKeyMutation['addApiKey']
+export type AddedApiKey = Extract<AddResult, { __typename: 'AddApiKeyPayload' }>
+
+/** A customer of the SaaS, as its client area acts for it. */
+export interface Customer {
+  externalId: string
+  token: string
+  account(month?: string): Promise<NonNullable<AccountOverviewQuery['account']>>
+  addApiKey(input?: { note?: string; access?: ApiKeyAccessInput }): Promise<AddedApiKey>
+}
+
+let customers = 0
+
+/** A customer with an account of its own; on a plan of its own, if limits are given. */
+export async function createCustomer(
+  app: TestApp,
+  limits?: { maxApiKeys?: number; monthlyCallQuota?: number | null },
+): Promise<Customer> {
+  const externalId = `customer-${++customers}`
+  const token = await app.token({ account: externalId, scopes: customerScopes })
+  if (limits) {
+    const operator = await app.token({ scopes: ['admin'] })
+    const { maxApiKeys = 10, monthlyCallQuota = null } = limits
+    const plan = { slug: `plan-of-${externalId}`, name: 'Plan', maxApiKeys, monthlyCallQuota }
+    await app.query(SavePlan, { as: operator, variables: { input: plan } })
+    await app.query(SaveAccount, {
+      as: operator,
+      variables: { input: { externalId, name: externalId, plan: plan.slug } },
+    })
+  }
+  return {
+    externalId,
+    token,
+    async account(month) {
+      return overviewOf(await app.query(AccountOverview, { as: token, variables: { month: month ?? null } }))
+    },
+    async addApiKey(input = {}) {
+      const { data } = await app.query(AddApiKey, { as: token, variables: { input } })
+      if (data.addApiKey.__typename !== 'AddApiKeyPayload') throw new Error(JSON.stringify(data.addApiKey))
+      return data.addApiKey
+    },
+  }
+}
+
+function overviewOf({ data, errors }: Response<AccountOverviewQuery>) {
+  if (!data?.account) throw new Error(`no account: ${JSON.stringify(errors)}`)
+  return data.account
+}
+
+/** A gateway of the SaaS: asks about one call. */
+export async function createGateway(app: TestApp) {
+  const token = await app.token({ scopes: ['calls:meter'] })
+  return {
+    token,
+    async meter(secret: string, apiCall = 'v3.ping') {
+      const { data, errors } = await app.query(MeterApiCall, { as: token, variables: { secret, apiCall } })
+      if (!data?.meterApiCall) throw new Error(JSON.stringify(errors))
+      return data.meterApiCall
+    },
+  }
+}

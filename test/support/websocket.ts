@@ -1,0 +1,98 @@
+import { type Client, type ClientOptions, createClient } from 'graphql-ws'
+import WebSocket from 'ws'
+import type { TestApp } from './app.ts'
+
+/** A real graphql-ws client. */
+export function webSocketClient(
+  app: { url: string },
+  token?: string,
+  options: Partial<ClientOptions> = {},
+): Client {
+  return createClient({
+    url: `${app.url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+    ...(token ? { connectionParams: { authorization: `Bearer ${token}` } } : {}),
+    ...options,
+  })
+}
+
+export interface LiveUsageEvent {
+  month: string
+  snapshot: boolean
+  account: { calls: number; quota: number | null; remaining: number | null; resetsAt: string }
+  apiKeys: { apiKeyId: string; month: string; calls: number; lastCallAt: string | null }[]
+}
+
+export const liveUsageDocument = /* not typed: sent as it stands */ `
+  subscription LiveUsage($apiKeyIds: [ID!], $accountId: ID) {
+    liveUsage(apiKeyIds: $apiKeyIds, accountId: $accountId) {
+      month
+      snapshot
+      account { calls quota remaining resetsAt }
+      apiKeys { apiKeyId month calls lastCallAt }
+    }
+  }`
+
+/** A subscriber that keeps every event, and the state that a frontend would show. */
+export class LiveUsageWatcher {
+  readonly events: LiveUsageEvent[] = []
+  readonly errors: unknown[] = []
+  ended = false
+  #wake: () => void = () => {}
+  readonly #client: Client
+
+  constructor(
+    app: Pick<TestApp, 'url'>,
+    token: string,
+    variables: { apiKeyIds?: string[]; accountId?: string } = {},
+    options: Partial<ClientOptions> = {},
+  ) {
+    this.#client = webSocketClient(app, token, options)
+    this.#client.subscribe<{ liveUsage: LiveUsageEvent }>(
+      { query: liveUsageDocument, variables },
+      {
+        next: ({ data, errors }) => {
+          if (data?.liveUsage) this.events.push(data.liveUsage)
+          if (errors) this.errors.push(...errors)
+          this.#wake()
+        },
+        error: (error) => {
+          this.errors.push(error)
+          this.ended = true
+          this.#wake()
+        },
+        complete: () => {
+          this.ended = true
+          this.#wake()
+        },
+      },
+    )
+  }
+
+  /** The counts by key, as a frontend that follows the rules has them. */
+  get counts(): Map<string, number> {
+    const counts = new Map<string, number>()
+    for (const { snapshot, apiKeys } of this.events) {
+      if (snapshot) counts.clear()
+      for (const { apiKeyId, calls } of apiKeys) counts.set(apiKeyId, calls)
+    }
+    return counts
+  }
+
+  /** Resolves when `condition` holds; looked at after every event. Fails after `withinMs`. */
+  async until(condition: (watcher: this) => boolean, withinMs = 5_000): Promise<void> {
+    const timeout = AbortSignal.timeout(withinMs)
+    while (!condition(this)) {
+      await new Promise<void>((resolve, reject) => {
+        this.#wake = resolve
+        timeout.onabort = () =>
+          reject(new Error(`The condition did not come true: ${JSON.stringify(this.events.at(-1))}`))
+      })
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#client.dispose()
+  }
+}
