@@ -10,6 +10,7 @@ import { AccountUsage, accountUsage } from './usage.ts'
 export const Account = builder.prismaNode('Account', {
   id: { field: 'id', description: 'The id of the account.' },
   findUnique: (id, context) => ({ id, AND: reachableAccounts(context) }),
+  nullable: true,
   authScopes: { scope: 'keys:read' },
   description: 'A customer of the SaaS.',
   fields: (t) => ({

@@ -14,6 +14,7 @@ const ApiCallKind = builder.enumType('ApiCallKind', {
 
 export const ApiCall = builder.prismaNode('ApiCall', {
   id: { field: 'id', description: 'The id of the API call.' },
+  nullable: true,
   description: 'One call of the SaaS’s API that keys can be restricted to.',
   fields: (t) => ({
     name: t.exposeString('name', {

@@ -4,6 +4,7 @@ import { builder } from './builder.ts'
 
 export const Plan = builder.prismaNode('Plan', {
   id: { field: 'id', description: 'The id of the plan.' },
+  nullable: true,
   description: 'What an account may have: how many keys, and how many calls a month.',
   fields: (t) => ({
     slug: t.exposeString('slug', { description: 'The stable name that operators use, for instance free.' }),

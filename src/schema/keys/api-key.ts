@@ -39,6 +39,7 @@ const ApiKeyAccess = builder.prismaObject('ApiKey', {
 export const ApiKey = builder.prismaNode('ApiKey', {
   id: { field: 'id', description: 'The id of the key; a re-generated key keeps it.' },
   findUnique: (id, context) => ({ id, AND: reachableApiKeys(context) }),
+  nullable: true,
   description: 'A key to the SaaS’s API.',
   fields: (t) => ({
     account: t.relation('account', { description: 'The account that it belongs to.' }),
