@@ -6,6 +6,7 @@ import RelayPlugin from '@pothos/plugin-relay'
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import ValidationPlugin from '@pothos/plugin-validation'
 import { GraphQLDateTime, GraphQLSafeInt } from 'graphql-scalars'
+import { z } from 'zod'
 import type { Month } from '../domain/month.ts'
 import { hasScope, type Scope } from '../domain/principal.ts'
 import { ForbiddenError, InvalidInputError, QueryTooComplexError, UnauthenticatedError } from '../errors.ts'
@@ -42,7 +43,11 @@ export const builder = new SchemaBuilder<{
   // The errors plugin comes first, so that it sees the refusals of all the others.
   plugins: [ErrorsPlugin, ScopeAuthPlugin, ValidationPlugin, ComplexityPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
-  errors: { directResult: true, unsafelyHandleInputErrors: true },
+  errors: {
+    directResult: true,
+    unsafelyHandleInputErrors: true,
+    defaultUnionOptions: { description: 'What was done, or why it was refused.' },
+  },
   scopeAuth: {
     authorizeOnSubscribe: true,
     authScopes: ({ principal }) => ({
@@ -75,25 +80,48 @@ export const builder = new SchemaBuilder<{
   relay: {
     clientMutationId: 'omit',
     cursorType: 'String',
-    nodesOnConnection: true,
+    nodesOnConnection: { description: 'The rows of the page, without their cursors.' },
     encodeGlobalID: (typename, id) => globalIdOf(typename as NodeType, String(id)),
     decodeGlobalID: parseGlobalId,
     edgesFieldOptions: { nullable: false, description: 'The rows of the page, each with its cursor.' },
     nodeFieldOptions: { nullable: false, description: 'The row.' },
     cursorFieldOptions: { description: 'Where the row stands: give it as after or before.' },
-    nodesFieldOptions: { description: 'The rows of the page, without their cursors.' },
+    pageInfoFieldOptions: { description: 'Whether there are more rows on either side, and where to go on.' },
+    pageInfoTypeOptions: { description: 'Where a page lies among all the rows.' },
+    hasNextPageFieldOptions: { description: 'Whether there are rows after this page.' },
+    hasPreviousPageFieldOptions: { description: 'Whether there are rows before this page.' },
+    startCursorFieldOptions: {
+      description: 'The cursor of the first row, to give as before; null on an empty page.',
+    },
+    endCursorFieldOptions: {
+      description: 'The cursor of the last row, to give as after; null on an empty page.',
+    },
+    firstArgOptions: { description: 'The number of rows from the front: 1 to 100; 20 when left out.' },
+    afterArgOptions: { description: 'Only rows after the one with this cursor. Goes with first.' },
+    lastArgOptions: { description: 'The number of rows from the back: 1 to 100.' },
+    beforeArgOptions: { description: 'Only rows before the one with this cursor. Goes with last.' },
+    defaultConnectionTypeOptions: { description: 'One page of rows.' },
+    defaultEdgeTypeOptions: { description: 'One row of a page.' },
     nodeTypeOptions: { description: 'Anything that has an id of its own and can be fetched again by it.' },
+    idFieldOptions: { description: 'The id, by which it can be fetched again.' },
     nodeQueryOptions: {
       description:
         'Anything within the viewer’s reach by its id; null for an unknown, removed or foreign one alike.',
       nullable: true,
       authScopes: { scope: 'keys:read' },
+      args: { id: { description: 'The id of anything that has one.' } },
     },
     nodesQueryOptions: {
       description:
         'Up to 100 nodes by their ids, in the order asked for; null in place of each that is out of reach.',
       nullable: { list: false, items: true },
       authScopes: { scope: 'keys:read' },
+      args: {
+        ids: {
+          validate: z.array(z.any()).max(100, 'At most 100 ids.'),
+          description: 'Up to 100 ids.',
+        },
+      },
     },
   },
   prisma: {
