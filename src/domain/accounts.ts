@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Clock } from '../clock.ts'
 import { InvalidInputError } from '../errors.ts'
+import { canBePlanSlug } from './catalogue.ts'
 import type { ApiKeys, NewApiKey } from './keys.ts'
 
 export interface AccountInput {
@@ -71,6 +72,8 @@ export class Accounts {
    * @throws InvalidInputError (no such plan)
    */
   async save(account: AccountInput): Promise<string> {
+    // The database would refuse some texts that cannot be a slug instead of not finding them.
+    if (!canBePlanSlug(account.plan)) throw unknownPlan(account.plan)
     if ((await this.#store.find(account.externalId)) === null) {
       const { id, created } = await this.#create(account)
       if (created) return id

@@ -21,6 +21,11 @@ export const planRule = z.object({
 })
 export type PlanInput = z.infer<typeof planRule>
 
+/** False for a slug that no plan can have. */
+export function canBePlanSlug(text: string): boolean {
+  return planRule.shape.slug.safeParse(text).success
+}
+
 /** What an API call may be named: the characters of dotted names, routes and methods, without spaces. */
 const apiCallName = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$/
 

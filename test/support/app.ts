@@ -123,7 +123,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
       noteSecrets(
         await mintToken(config.auth, { subject: 'tester', scopes: [], lifetime: '3650d', ...claims }),
       ),
-    query: (document, { as, variables } = {}) => send(`${app.url}/graphql`, String(document), as, variables),
+    query: (document, options) => sendOperation(app.url, document, options),
     sql: (text, ...values) => app.services.prisma.$queryRawUnsafe(text, ...values),
     stop,
     async restart() {
@@ -139,13 +139,18 @@ export function noteSecrets<Text extends string>(text: Text): Text {
   return text
 }
 
-async function send<Data>(url: string, query: string, token: string | undefined, variables: unknown) {
-  const response = await fetch(url, {
+/** Sends an operation over HTTP to a server; `as` is a token. */
+export async function sendOperation<Data, Variables>(
+  url: string,
+  document: DocumentTypeDecoration<Data, Variables> | string,
+  { as, variables }: { as?: string | undefined; variables?: Variables } = {},
+): Promise<Response<Data>> {
+  const response = await fetch(`${url}/graphql`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
-    body: JSON.stringify({ query, variables }),
+    headers: { 'content-type': 'application/json', ...(as ? { authorization: `Bearer ${as}` } : {}) },
+    body: JSON.stringify({ query: String(document), variables }),
   })
   const text = await response.text()
   for (const [, secret] of text.matchAll(/"secret":"([^"]+)"/g)) if (secret) noteSecrets(secret)
-  return { status: response.status, ...JSON.parse(text) } as Response<Data>
+  return { status: response.status, ...JSON.parse(text) }
 }

@@ -77,6 +77,10 @@ export class AccountHub {
 
   /** Takes in a message from the account's topic. */
   receive(message: UsageMessage): void {
+    if (message.kind === 'uncertain') {
+      this.recount()
+      return
+    }
     if (message.kind === 'changed' || message.month > this.#month) {
       this.refresh()
       return
@@ -91,11 +95,15 @@ export class AccountHub {
   /** Reads the database again and owes every watcher the whole list. Tried until it succeeds. */
   refresh(): void {
     this.#snapshotOwed = true
+    this.recount()
+  }
+
+  /** Reads the database again, for counts that no message told of. Tried until it succeeds. */
+  recount(): void {
     this.#read().catch(() => {
       this.#cancelRetry()
-      this.#cancelRetry = this.#clock.at(new Date(this.#clock.now().getTime() + retryAfterMs), () =>
-        this.refresh(),
-      )
+      const retryAt = new Date(this.#clock.now().getTime() + retryAfterMs)
+      this.#cancelRetry = this.#clock.at(retryAt, () => this.recount())
     })
   }
 

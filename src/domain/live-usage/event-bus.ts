@@ -19,6 +19,8 @@ export type UsageMessage =
     }
   /** A key was added, removed or changed, or the account's plan was. */
   | { kind: 'changed' }
+  /** Something may have been counted that no message tells of: a commit's answer was lost. */
+  | { kind: 'uncertain' }
 
 /** Carries hints between servers, at most once each. A lost one costs latency, never a number. */
 export interface EventBus {
@@ -30,5 +32,5 @@ export interface EventBus {
 /** The topic of one account. */
 export const accountTopic = (accountId: string) => `latchkey:account:${accountId}`
 
-/** The topic that every server listens to while somebody watches: plans have changed. */
-export const plansTopic = 'latchkey:plans'
+/** The topic of what may concern any account. */
+export const everyAccountTopic = 'latchkey:every-account'

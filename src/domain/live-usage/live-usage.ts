@@ -4,7 +4,7 @@ import { UnauthenticatedError, UnavailableError } from '../../errors.ts'
 import type { Charge } from '../metering/usage-store.ts'
 import type { Month } from '../month.ts'
 import { AccountHub, type LiveUsageEvent, type LiveUsageStore } from './account-hub.ts'
-import { accountTopic, type EventBus, plansTopic } from './event-bus.ts'
+import { accountTopic, type EventBus, everyAccountTopic } from './event-bus.ts'
 
 export interface WatchOptions {
   accountId: string
@@ -29,15 +29,15 @@ export class LiveUsage {
   readonly #clock: Clock
   readonly #intervalMs: number
   readonly #hubs = new Map<string, { hub: AccountHub; unsubscribe: () => void }>()
-  readonly #unsubscribeFromPlans: () => void
+  readonly #unsubscribe: () => void
 
   constructor({ store, bus, clock, intervalMs }: LiveUsageOptions) {
     this.#store = store
     this.#bus = bus
     this.#clock = clock
     this.#intervalMs = intervalMs
-    this.#unsubscribeFromPlans = bus.subscribe(plansTopic, () => {
-      for (const { hub } of this.#hubs.values()) hub.refresh()
+    this.#unsubscribe = bus.subscribe(everyAccountTopic, (message) => {
+      for (const { hub } of this.#hubs.values()) hub.receive(message)
     })
   }
 
@@ -71,9 +71,14 @@ export class LiveUsage {
     this.#bus.publish(accountTopic(accountId), { kind: 'changed' })
   }
 
+  /** Tells every server that a commit may have counted what nobody was told of. */
+  uncertain(): void {
+    this.#bus.publish(everyAccountTopic, { kind: 'uncertain' })
+  }
+
   /** Tells every server that plans have changed. */
   plansChanged(): void {
-    this.#bus.publish(plansTopic, { kind: 'changed' })
+    this.#bus.publish(everyAccountTopic, { kind: 'changed' })
   }
 
   /**
@@ -129,7 +134,7 @@ export class LiveUsage {
 
   /** Ends what this holds open. Subscribers are ended by whoever serves them. */
   close(): void {
-    this.#unsubscribeFromPlans()
+    this.#unsubscribe()
     for (const { hub, unsubscribe } of this.#hubs.values()) {
       unsubscribe()
       hub.close()

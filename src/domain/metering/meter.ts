@@ -11,6 +11,8 @@ export interface MeterOptions {
   clock: Clock
   /** Told what each commit counted, after it. */
   counted: (month: Month, at: Date, charge: Charge) => void
+  /** Told of a commit that failed, and may nevertheless have counted. */
+  uncertain: () => void
   /** Commits under way at the same time. */
   maxCommits?: number
   /** A batch that holds this many calls takes no further request. */
@@ -41,6 +43,7 @@ export class Meter {
   readonly #store: UsageStore
   readonly #clock: Clock
   readonly #counted: MeterOptions['counted']
+  readonly #uncertain: MeterOptions['uncertain']
   readonly #maxCommits: number
   readonly #maxBatchCalls: number
   readonly #maxWaitingCalls: number
@@ -56,6 +59,7 @@ export class Meter {
     store,
     clock,
     counted,
+    uncertain,
     maxCommits = 2,
     maxBatchCalls = 512,
     maxWaitingCalls = 20_000,
@@ -63,6 +67,7 @@ export class Meter {
     this.#store = store
     this.#clock = clock
     this.#counted = counted
+    this.#uncertain = uncertain
     this.#maxCommits = maxCommits
     this.#maxBatchCalls = maxBatchCalls
     this.#maxWaitingCalls = maxWaitingCalls
@@ -144,6 +149,7 @@ export class Meter {
         cause,
       })
       for (const call of calls) call.fail(error)
+      this.#uncertain()
     }
   }
 

@@ -1,0 +1,166 @@
+import { createWriteStream } from 'node:fs'
+import { inject } from 'vitest'
+import { createServices, prepareDatabase } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import type { LiveUsageEvent, LiveUsageStore } from '../../src/domain/live-usage/account-hub.ts'
+import type { UsageStore } from '../../src/domain/metering/usage-store.ts'
+import type { Month } from '../../src/domain/month.ts'
+import { createLogger } from '../../src/log.ts'
+import type { Services } from '../../src/schema/context.ts'
+import { type Database, openDatabase } from '../../src/storage/database.ts'
+import { SqlUsageStore } from '../../src/storage/usage-store.ts'
+import type { TestStorage } from '../support/app.ts'
+import { TestClock } from '../support/clock.ts'
+
+/** A commit that the next batch meets: one that never reaches the database, or one whose answer is lost. */
+export type Fault = 'fails before' | 'fails after'
+
+/** The real services over a real database, with commits that fail when told to. */
+export class World {
+  readonly clock = new TestClock(new Date('2026-03-20T12:00:00Z'))
+  readonly #storage: TestStorage
+  #running: { database: Database; services: Services; stop: () => Promise<void> } | undefined
+  #watchers = new Map<string, Watcher>()
+  fault: Fault | undefined
+
+  constructor(storage: TestStorage) {
+    this.#storage = storage
+  }
+
+  get services(): Services {
+    if (!this.#running) throw new Error('The world is not running.')
+    return this.#running.services
+  }
+
+  async start(): Promise<void> {
+    const config = readConfig(
+      {
+        ...this.#storage.environment,
+        AUTH_SECRET: 'x'.repeat(32),
+        LIVE_INTERVAL_MS: '10',
+        DEFAULT_PLAN: 'free',
+      },
+      () => ({ authSecret: '', encryptionKey: Buffer.alloc(32).toString('base64') }),
+    )
+    const log = createLogger('debug', createWriteStream(inject('logFile'), { flags: 'a' }))
+    const database = await openDatabase({
+      url: config.databaseUrl,
+      dataDir: config.dataDir,
+      onIdleError: () => {},
+    })
+    const store = this.#faulty(new SqlUsageStore(database.pool))
+    const parts = createServices(config, log, this.clock, database, store)
+    await prepareDatabase(config, log, database, parts.services)
+    this.#running = {
+      database,
+      services: parts.services,
+      stop: async () => {
+        await parts.stop()
+        await database.close()
+      },
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const watcher of this.#watchers.values()) await watcher.leave()
+    this.#watchers.clear()
+    await this.#running?.stop()
+    this.#running = undefined
+  }
+
+  /** The subscriber of an account, there from the first time it is asked for. */
+  watcher(accountId: string): Watcher {
+    let watcher = this.#watchers.get(accountId)
+    if (!watcher) {
+      watcher = new Watcher(this.services.liveUsage.watch({ accountId }))
+      this.#watchers.set(accountId, watcher)
+    }
+    return watcher
+  }
+
+  /** What the database holds for a month: calls by account and by key. */
+  async stored(month: Month): Promise<{ accounts: Map<string, number>; keys: Map<string, number> }> {
+    const { prisma } = this.services
+    const where = { month: new Date(`${month}-01T00:00:00Z`) }
+    const accounts = await prisma.accountUsage.findMany({ where })
+    const keys = await prisma.apiKeyUsage.findMany({ where })
+    return {
+      accounts: new Map(accounts.map(({ accountId, calls }) => [accountId, Number(calls)])),
+      keys: new Map(keys.map(({ apiKeyId, calls }) => [apiKeyId, Number(calls)])),
+    }
+  }
+
+  #faulty(store: SqlUsageStore): UsageStore & LiveUsageStore {
+    return {
+      readUsage: (accountId, month) => store.readUsage(accountId, month),
+      charge: async (month, at, groups) => {
+        const fault = this.fault
+        this.fault = undefined
+        if (fault === 'fails before') throw new Error('The connection broke before the commit was sent.')
+        const charge = await store.charge(month, at, groups)
+        if (fault === 'fails after') throw new Error('The connection broke before the answer came.')
+        return charge
+      },
+    }
+  }
+}
+
+/** Follows live counts by their rules, and notices when they break them. */
+export class Watcher {
+  readonly counts = new Map<string, number>()
+  accountCalls = 0
+  month: string | undefined
+  broken: string | undefined
+  readonly #events: AsyncIterableIterator<LiveUsageEvent>
+  readonly #done: Promise<void>
+  #wake: () => void = () => {}
+
+  constructor(events: AsyncIterableIterator<LiveUsageEvent>) {
+    this.#events = events
+    this.#done = this.#follow()
+  }
+
+  /** Resolves when `condition` holds, fails when it does not within the second that G5 gives it (and some more). */
+  async until(condition: () => boolean, withinMs = 5_000): Promise<void> {
+    const timeout = AbortSignal.timeout(withinMs)
+    while (!condition()) {
+      if (this.broken) throw new Error(this.broken)
+      await new Promise<void>((resolve, reject) => {
+        this.#wake = resolve
+        timeout.onabort = () =>
+          reject(
+            new Error(
+              `The live counts did not become what is stored: ${this.month} ${this.accountCalls} ${JSON.stringify([...this.counts])}`,
+            ),
+          )
+      })
+    }
+    if (this.broken) throw new Error(this.broken)
+  }
+
+  async leave(): Promise<void> {
+    await this.#events.return?.()
+    await this.#done
+  }
+
+  async #follow(): Promise<void> {
+    for await (const { month, snapshot, account, apiKeys } of this.#events) {
+      if (!this.month && !snapshot) this.broken = 'The first event is no snapshot.'
+      if (month !== this.month) {
+        if (!snapshot) this.broken = 'A month began without a snapshot.'
+        this.counts.clear()
+        this.accountCalls = 0
+        this.month = month
+      }
+      if (account.calls < this.accountCalls) this.broken = 'The count of an account went down.'
+      this.accountCalls = account.calls
+      const listed = new Set(apiKeys.map(({ apiKeyId }) => apiKeyId))
+      if (snapshot) for (const id of this.counts.keys()) if (!listed.has(id)) this.counts.delete(id)
+      for (const { apiKeyId, calls } of apiKeys) {
+        if (calls < (this.counts.get(apiKeyId) ?? 0)) this.broken = 'The count of a key went down.'
+        this.counts.set(apiKeyId, calls)
+      }
+      this.#wake()
+    }
+  }
+}

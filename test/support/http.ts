@@ -1,0 +1,73 @@
+import { expect } from 'vitest'
+import type { TestApp } from './app.ts'
+
+/** Every code that an error at the top of an answer may have. */
+export const topLevelCodes = [
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'BAD_USER_INPUT',
+  'QUERY_TOO_COMPLEX',
+  'OVERLOADED',
+  'UNAVAILABLE',
+  'INTERNAL_SERVER_ERROR',
+]
+
+interface Answer {
+  errors?: { message: string; extensions: { code: string } }[] | undefined
+}
+
+/** Holds an answer to what every refusal promises: a known code, a message to read, and nothing internal. */
+export function expectRefusal(answer: Answer, code: string): void {
+  expect(answer.errors, JSON.stringify(answer)).toBeInstanceOf(Array)
+  for (const { message, extensions } of answer.errors ?? []) {
+    expect(topLevelCodes).toContain(extensions.code)
+    expect(message.length).toBeGreaterThan(10)
+    expect(Object.keys(extensions).filter((key) => key !== 'code' && key !== 'issues')).toEqual([])
+  }
+  expect(answer.errors?.map(({ extensions }) => extensions.code)).toContain(code)
+  expectNothingInternal(JSON.stringify(answer))
+}
+
+/** No stack, no SQL, no name of a library or of a file. */
+export function expectNothingInternal(text: string): void {
+  expect(text).not.toMatch(
+    /originalError|stacktrace|node_modules|\.ts:\d|\.js:\d|prisma|pothos|postgres|"stack"|\bselect .* from\b/i,
+  )
+}
+
+/** Everything that is in the database, to compare before and after. */
+export async function contentsOf(app: TestApp): Promise<Record<string, unknown[]>> {
+  const tables = await app.sql<{ name: string }>(
+    `select table_name as name from information_schema.tables where table_schema = 'public' order by 1`,
+  )
+  const contents: Record<string, unknown[]> = {}
+  for (const { name } of tables)
+    contents[name] = await app.sql(`select row_to_json(t)::text as row from "${name}" t order by 1`)
+  return contents
+}
+
+/** Sends an operation as JSON and answers what came back, whatever it was. */
+export async function post(
+  app: { url: string },
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer & { status: number; headers: Headers; text: string; data?: unknown }> {
+  const response = await fetch(`${app.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+  })
+  return await answerOf(response)
+}
+
+/** A response read to its end. */
+export async function answerOf(response: Response) {
+  const text = await response.text()
+  let parsed: object
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    parsed = {}
+  }
+  return { ...parsed, status: response.status, headers: response.headers, text }
+}

@@ -1,0 +1,44 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+export interface ServerProcess {
+  url: string
+  /** All of standard output so far. */
+  output(): string
+  kill(signal: NodeJS.Signals): void
+  /** The exit code, or the signal that ended it. */
+  exited: Promise<number | NodeJS.Signals>
+}
+
+/** Runs the built server as it is run for real, and resolves when it listens. */
+export async function startServerProcess(environment: Record<string, string>): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [mainFile], {
+    env: { PATH: process.env.PATH, PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const lines: string[] = []
+  const exited = exitOf(child)
+  const url = new Promise<string>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      lines.push(line)
+      const found = /running at (\S+)/.exec(line)?.[1] ?? /"url":"([^"]+)"/.exec(line)?.[1]
+      if (found) resolve(found)
+    })
+    createInterface({ input: child.stderr }).on('line', (line) => lines.push(line))
+  })
+  const output = () => lines.join('\n')
+  const ended = exited.then((code) => {
+    throw new Error(`The server ended with ${code} before it listened:\n${output()}`)
+  })
+  ended.catch(() => {})
+  return { url: await Promise.race([url, ended]), output, kill: (signal) => child.kill(signal), exited }
+}
+
+async function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
+  const [code, signal] = await once(child, 'exit')
+  return code ?? signal
+}
