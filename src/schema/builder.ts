@@ -3,7 +3,7 @@ import ComplexityPlugin, { ComplexityErrorKind } from '@pothos/plugin-complexity
 import ErrorsPlugin from '@pothos/plugin-errors'
 import PrismaPlugin from '@pothos/plugin-prisma'
 import RelayPlugin from '@pothos/plugin-relay'
-import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
+import ScopeAuthPlugin, { type AuthFailure } from '@pothos/plugin-scope-auth'
 import ValidationPlugin from '@pothos/plugin-validation'
 import { GraphQLDateTime, GraphQLSafeInt } from 'graphql-scalars'
 import { z } from 'zod'
@@ -20,9 +20,15 @@ import { MonthScalar } from './month-scalar.ts'
 const limits = { depth: 12, breadth: 300, complexity: 10_000 }
 
 const limitNames = {
-  [ComplexityErrorKind.Depth]: `more than ${limits.depth} levels deep`,
+  [ComplexityErrorKind.Depth]: `more than ${limits.depth} levels`,
   [ComplexityErrorKind.Breadth]: `more than ${limits.breadth} fields`,
   [ComplexityErrorKind.Complexity]: `a cost of more than ${limits.complexity}`,
+}
+
+/** The scopes that a refusal names. */
+function scopesMissing(failure: AuthFailure): string[] {
+  if ('failures' in failure) return failure.failures.flatMap(scopesMissing)
+  return 'parameter' in failure ? [String(failure.parameter)] : []
 }
 
 export const builder = new SchemaBuilder<{
@@ -56,8 +62,7 @@ export const builder = new SchemaBuilder<{
     }),
     unauthorizedError: (_parent, { principal }, _info, result) => {
       if (!principal) return new UnauthenticatedError('Send a bearer token: Authorization: Bearer <token>.')
-      const { failure } = result
-      const needed = 'parameter' in failure ? String(failure.parameter) : 'another one'
+      const needed = scopesMissing(result.failure).join(', ')
       return new ForbiddenError(`The token lacks the scope that this needs: ${needed}.`)
     },
   },
