@@ -3,11 +3,13 @@ import type { Config } from './config.ts'
 import { Accounts } from './domain/accounts.ts'
 import { Catalogue } from './domain/catalogue.ts'
 import { ApiKeys } from './domain/keys.ts'
+import type { LiveUsageStore } from './domain/live-usage/account-hub.ts'
 import { LiveUsage } from './domain/live-usage/live-usage.ts'
 import { Meter } from './domain/metering/meter.ts'
+import type { UsageStore } from './domain/metering/usage-store.ts'
 import { SecretVault } from './domain/secret-vault.ts'
 import { createAuthenticate } from './http/authenticate.ts'
-import { type GraphiQL, graphiqlOptions } from './http/graphiql.ts'
+import { createGraphiQL, type Explorer } from './http/graphiql.ts'
 import { createGraphQLPipeline } from './http/graphql.ts'
 import { createMaskError } from './http/mask-error.ts'
 import { createHttpServer, listen } from './http/server.ts'
@@ -27,8 +29,8 @@ export interface AppOptions {
   config: Config
   log: Logger
   clock?: Clock
-  /** The token that GraphiQL opens with. */
-  graphiqlToken?: string
+  /** Reads what GraphiQL is filled in with; left out, there are placeholders. */
+  explorer?: ((services: Services) => Promise<Explorer>) | undefined
 }
 
 export interface App {
@@ -50,12 +52,7 @@ export class UnknownDefaultPlanError extends Error {}
  * @throws DataDirInUseError, UnknownDefaultPlanError, what the database cannot be opened or migrated with, and
  * Node's EADDRINUSE
  */
-export async function createApp({
-  config,
-  log,
-  clock = systemClock,
-  graphiqlToken,
-}: AppOptions): Promise<App> {
+export async function createApp({ config, log, clock = systemClock, explorer }: AppOptions): Promise<App> {
   const { databaseUrl, dataDir } = config
   const database = await openDatabase({
     url: databaseUrl,
@@ -65,7 +62,7 @@ export async function createApp({
   try {
     const parts = createServices(config, log, clock, database)
     await prepareDatabase(config, log, database, parts.services)
-    const transports = await startTransports(config, log, clock, database, parts.services, graphiqlToken)
+    const transports = await startTransports(config, log, clock, database, parts.services, explorer)
     let stopped: Promise<void> | undefined
     return {
       url: transports.url,
@@ -85,11 +82,17 @@ export async function createApp({
   }
 }
 
-function createServices(config: Config, log: Logger, clock: Clock, { pool, prisma, maxCommits }: Database) {
+/** Everything but the transports, over an open database. Tests give a usage store that fails as they say. */
+export function createServices(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  { pool, prisma, maxCommits }: Database,
+  usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool),
+) {
   const redis = config.redisUrl
     ? redisEventBus(config.redisUrl, (err) => log.warn({ err }, 'Redis does not answer'))
     : undefined
-  const usage = new SqlUsageStore(pool)
   const liveUsage = new LiveUsage({
     store: usage,
     bus: redis ?? inProcessEventBus(),
@@ -101,6 +104,7 @@ function createServices(config: Config, log: Logger, clock: Clock, { pool, prism
     clock,
     maxCommits,
     counted: (month, at, charge) => liveUsage.counted(month, at, charge),
+    uncertain: () => liveUsage.uncertain(),
   })
   const changed = (accountId: string) => liveUsage.accountChanged(accountId)
   const vault = new SecretVault(config.encryptionKeys)
@@ -131,7 +135,8 @@ function createServices(config: Config, log: Logger, clock: Clock, { pool, prism
   }
 }
 
-async function prepareDatabase(
+/** Brings the database up to date and seeds it. */
+export async function prepareDatabase(
   { catalogue, defaultPlan }: Config,
   log: Logger,
   { pool, prisma }: Database,
@@ -153,11 +158,11 @@ async function startTransports(
   clock: Clock,
   { pool }: Database,
   services: Services,
-  graphiqlToken: string | undefined,
+  explorer: AppOptions['explorer'],
 ): Promise<{ url: string; stop: () => Promise<void> }> {
   const maskError = createMaskError({ log, isUnavailable })
   const authenticate = createAuthenticate(config.auth, clock)
-  const graphiql: GraphiQL | undefined = config.graphiql ? graphiqlOptions(graphiqlToken) : undefined
+  const graphiql = config.graphiql ? createGraphiQL(explorer && (() => explorer(services))) : undefined
   const pipeline = createGraphQLPipeline({ services, maskError, graphiql })
   const checkReady = async () => void (await pool.query('select 1'))
   const requestLogLevel = config.production ? 'info' : 'debug'

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import type { AuthConfig, DevelopmentSecrets } from './config.ts'
 import type { Scope } from './domain/principal.ts'
+import type { Explorer } from './http/graphiql.ts'
 import type { Services } from './schema/context.ts'
+import { globalIdOf } from './schema/global-id.ts'
 
 // What only development does: secrets made up for itself, tokens signed with them, and a demo account.
 
@@ -83,11 +85,41 @@ export async function demoTokens(auth: AuthConfig) {
 
 const demoCalls = ['v3.ping', 'v3.uptime-monitors.list', 'v3.uptime-monitors.report']
 
+/** Room for keys to add, and calls for some minutes of traffic. */
+const demoPlan = 'professional'
+
 /** A demo account with two keys, one of them restricted, where there is none yet. */
 export async function seedDemoAccount({ accounts, keys, prisma }: Services): Promise<void> {
   if ((await accounts.find(demoAccount)) !== null) return
-  const accountId = await accounts.save({ externalId: demoAccount, name: 'Demo customer', plan: 'free' })
+  // A catalogue of the operator's own need have neither this plan nor these API calls.
+  const plans = await prisma.plan.findMany({ orderBy: { maxApiKeys: 'desc' } })
+  const plan = plans.find(({ slug }) => slug === demoPlan) ?? plans[0]
+  if (!plan || plan.maxApiKeys < 2) return
+  const apiCalls = await prisma.apiCall.findMany({ where: { name: { in: demoCalls } } })
+  const accountId = await accounts.save({ externalId: demoAccount, name: 'Demo customer', plan: plan.slug })
   const first = await prisma.apiKey.findFirstOrThrow({ where: { accountId } })
   await keys.setNote({ accountId }, first.id, 'Backend')
-  await keys.add(accountId, 'Status page, read only', { mode: 'RESTRICTED', apiCalls: demoCalls })
+  await keys.add(accountId, 'Status page, read only', {
+    mode: 'RESTRICTED',
+    apiCalls: apiCalls.map(({ name }) => name),
+  })
+}
+
+/** What GraphiQL is filled in with: the demo account's keys, as they are now. */
+export async function demoExplorer(
+  { prisma, vault }: Services,
+  tokens: Explorer['tokens'],
+): Promise<Explorer> {
+  const keys = await prisma.apiKey.findMany({
+    where: { account: { externalId: demoAccount }, removedAt: null },
+    orderBy: { id: 'asc' },
+  })
+  const metered = keys.find(({ accessMode }) => accessMode === 'FULL') ?? keys[0]
+  const changed = keys.find((key) => key !== metered) ?? metered
+  const secret = metered?.sealedSecret && (await vault.open(metered.sealedSecret, metered.id))
+  return {
+    tokens,
+    meteredSecret: secret || 'the secret of a key',
+    changedId: changed ? globalIdOf('ApiKey', changed.id) : 'the id of a key',
+  }
 }

@@ -1,8 +1,9 @@
 import process from 'node:process'
 import { type App, createApp, UnknownDefaultPlanError } from './app.ts'
 import { type Config, ConfigError, readProcessConfig } from './config.ts'
-import { demoTokens, developmentSecrets, seedDemoAccount } from './development.ts'
+import { demoExplorer, demoTokens, developmentSecrets, seedDemoAccount } from './development.ts'
 import { createLogger, type Logger } from './log.ts'
+import type { Services } from './schema/context.ts'
 import { DataDirInUseError } from './storage/embedded.ts'
 
 /** sysexits.h: EX_CONFIG. */
@@ -30,7 +31,8 @@ async function start(config: Config, log: Logger): Promise<void> {
   // Production has no demo account, and tokens that are signed elsewhere cannot be handed out here.
   const demo = !config.production && config.auth.secret !== undefined
   const tokens = demo ? await demoTokens(config.auth) : undefined
-  const app = await createApp({ config, log, ...(tokens ? { graphiqlToken: tokens.customer } : {}) })
+  const explorer = tokens && ((services: Services) => demoExplorer(services, tokens))
+  const app = await createApp({ config, log, explorer })
   stopOnSignal(app, log)
   if (tokens) {
     await seedDemoAccount(app.services)
