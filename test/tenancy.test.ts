@@ -1,0 +1,270 @@
+import {
+  buildClientSchema,
+  type GraphQLField,
+  type GraphQLInputType,
+  type GraphQLOutputType,
+  type GraphQLSchema,
+  getIntrospectionQuery,
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isListType,
+  isNonNullType,
+  isObjectType,
+  isRequiredArgument,
+  isRequiredInputField,
+  isUnionType,
+} from 'graphql'
+import { v7 as uuidv7 } from 'uuid'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { globalIdOf, parseGlobalId } from '../src/schema/global-id.ts'
+import { schema } from '../src/schema/index.ts'
+import { startApp, type TestApp } from './support/app.ts'
+import { type Customer, createCustomer, createGateway } from './support/customer.ts'
+import { RemoveApiKey } from './support/operations.ts'
+import { webSocketClient } from './support/websocket.ts'
+
+/** A place in the schema that takes an id or a text which could name somebody's row: `apiKey(id)`, `addApiKey(input.accountId)`. */
+interface Place {
+  operation: 'query' | 'mutation' | 'subscription'
+  field: GraphQLField<unknown, unknown>
+  path: string[]
+  list: boolean
+  kind: 'ID' | 'String'
+}
+
+const marker = 'belongs-to-somebody-else'
+
+/** Every argument of a root field, and every input field below it, of type ID or String. Found by looking, so that none is forgotten. */
+function placesOf(operation: Place['operation']): Place[] {
+  const root = {
+    query: schema.getQueryType(),
+    mutation: schema.getMutationType(),
+    subscription: schema.getSubscriptionType(),
+  }
+  return Object.values(root[operation]?.getFields() ?? {}).flatMap((field) =>
+    field.args.flatMap((argument) => placesIn(operation, field, argument.type, [argument.name])),
+  )
+}
+
+function placesIn(
+  operation: Place['operation'],
+  field: Place['field'],
+  type: GraphQLInputType,
+  path: string[],
+): Place[] {
+  const named = getNamedType(type)
+  const list = isListType(isNonNullType(type) ? type.ofType : type)
+  if (named.name === 'ID' || named.name === 'String')
+    return [{ operation, field, path, list, kind: named.name }]
+  if (!isInputObjectType(named) || list) return []
+  return Object.values(named.getFields()).flatMap((input) =>
+    placesIn(operation, field, input.type, [...path, input.name]),
+  )
+}
+
+/** The arguments with `value` at the place, and everything else that is required filled in with something valid. */
+function argumentsFor({ field, path, list }: Place, value: string): Record<string, unknown> {
+  const filled = Object.fromEntries(
+    field.args
+      .filter((argument) => isRequiredArgument(argument) || argument.name === path[0])
+      .map((argument) => [argument.name, someValueOf(argument.type, argument.name)]),
+  )
+  let at: Record<string, unknown> = filled
+  for (const step of path.slice(0, -1)) {
+    at[step] ??= {}
+    at = at[step] as Record<string, unknown>
+  }
+  at[path.at(-1) as string] = list ? [value] : value
+  return filled
+}
+
+function someValueOf(type: GraphQLInputType, name: string): unknown {
+  if (isNonNullType(type)) return someValueOf(type.ofType, name)
+  if (isListType(type)) return []
+  if (isEnumType(type)) return type.getValues()[0]?.name
+  if (isInputObjectType(type))
+    return Object.fromEntries(
+      Object.values(type.getFields())
+        .filter(isRequiredInputField)
+        .map((field) => [field.name, someValueOf(field.type, field.name)]),
+    )
+  return type.name === 'Int' || type.name === 'SafeInt'
+    ? 1
+    : type.name === 'ID'
+      ? globalIdOf('ApiKey', uuidv7())
+      : 'free'
+}
+
+/** A selection of everything that can be had without arguments, a few levels deep. */
+function selectionOf(type: GraphQLOutputType, depth = 3): string {
+  const named = getNamedType(type)
+  if (isUnionType(named))
+    return `{ __typename ${named
+      .getTypes()
+      .map((member) => `... on ${member.name} ${selectionOf(member, depth)}`)
+      .join(' ')} }`
+  if (!isObjectType(named) && !isInterfaceType(named)) return ''
+  const fields = Object.values(named.getFields()).flatMap((field) => {
+    if (field.args.some(isRequiredArgument)) return []
+    const below = getNamedType(field.type)
+    const leaf = !isObjectType(below) && !isInterfaceType(below) && !isUnionType(below)
+    if (leaf) return [field.name]
+    return depth > 0 ? [`${field.name} ${selectionOf(field.type, depth - 1)}`] : []
+  })
+  return `{ __typename ${fields.join(' ')} }`
+}
+
+const labelOf = ({ operation, field, path }: Place) => `${operation} ${field.name}(${path.join('.')})`
+
+describe('tenancy', () => {
+  let app: TestApp
+  let me: Customer
+  let other: Customer
+  let mine: { account: string; removedKey: string }
+  let theirs: { account: string; key: string; start: string; secret: string }
+
+  beforeAll(async () => {
+    app = await startApp()
+    me = await createCustomer(app, { maxApiKeys: 5 })
+    other = await createCustomer(app, { maxApiKeys: 5 })
+    const removed = await me.addApiKey()
+    await app.query(RemoveApiKey, { as: me.token, variables: { id: removed.apiKey.id } })
+    const { secret, apiKey } = await other.addApiKey({ note: marker })
+    await (await createGateway(app)).meter(secret)
+    mine = { account: (await me.account()).id, removedKey: removed.apiKey.id }
+    theirs = { account: (await other.account()).id, key: apiKey.id, start: apiKey.start, secret }
+  })
+  afterAll(() => app.stop())
+
+  async function answerTo(place: Place, value: string): Promise<string> {
+    const names = place.field.args.map(({ name }) => name)
+    const values = argumentsFor(place, value)
+    const used = names.filter((name) => name in values)
+    const declared = place.field.args.filter(({ name }) => used.includes(name))
+    const query = `${place.operation} Ask(${declared.map(({ name, type }) => `$${name}: ${type}`).join(', ')}) {
+      ${place.field.name}(${used.map((name) => `${name}: $${name}`).join(', ')}) ${selectionOf(place.field.type)}
+    }`
+    const answer =
+      place.operation === 'subscription'
+        ? await firstEvent(query, values)
+        : await app.query(query, { as: me.token, variables: values })
+    return JSON.stringify(answer).replaceAll(value, '<value>')
+  }
+
+  async function firstEvent(query: string, variables: Record<string, unknown>): Promise<unknown> {
+    const client = webSocketClient(app, me.token)
+    try {
+      for await (const event of client.iterate({ query, variables })) return event
+      return 'nothing'
+    } catch (errors) {
+      return { errors }
+    } finally {
+      await client.dispose()
+    }
+  }
+
+  /** All that there is of the other account. */
+  async function theirRows(): Promise<unknown> {
+    const { id } = parseGlobalId(theirs.account)
+    const include = {
+      plan: true,
+      usage: true,
+      apiKeys: { include: { usage: true, apiCalls: true }, orderBy: { id: 'asc' as const } },
+    }
+    const account = await app.services.prisma.account.findUnique({ where: { id }, include })
+    return JSON.parse(
+      JSON.stringify(account, (_key, value) => (typeof value === 'bigint' ? Number(value) : value)),
+    )
+  }
+
+  function expectNothingOfTheirs(answer: string): void {
+    const texts = [marker, theirs.start, theirs.secret, theirs.key, theirs.account, other.externalId]
+    expect(texts.filter((text) => answer.includes(text))).toEqual([])
+  }
+
+  const places = (['query', 'mutation', 'subscription'] as const).flatMap(placesOf)
+  const idPlaces = places.filter(({ kind }) => kind === 'ID')
+  const textPlaces = places.filter(({ kind }) => kind === 'String')
+
+  it('knows the schema that is served', async () => {
+    const { data } = await app.query<Parameters<typeof buildClientSchema>[0], never>(
+      getIntrospectionQuery(),
+      { as: me.token },
+    )
+    const served = buildClientSchema(data)
+    const rootsOf = (of: GraphQLSchema) =>
+      [of.getQueryType(), of.getMutationType(), of.getSubscriptionType()].map((type) =>
+        Object.keys(type?.getFields() ?? {}).sort(),
+      )
+    expect(rootsOf(served)).toEqual(rootsOf(schema))
+    expect(idPlaces.length).toBeGreaterThanOrEqual(9)
+    expect(textPlaces.length).toBeGreaterThanOrEqual(9)
+  })
+
+  it.each(idPlaces.map((place) => [labelOf(place), place] as const))(
+    '%s answers to a foreign id as to an unknown one',
+    async (_label, place) => {
+      const before = await theirRows()
+      for (const [foreign, unknown] of [
+        [theirs.key, globalIdOf('ApiKey', uuidv7())],
+        [theirs.account, globalIdOf('Account', uuidv7())],
+        [mine.removedKey, globalIdOf('ApiKey', uuidv7())],
+      ] as const) {
+        const answer = await answerTo(place, foreign)
+        expect(answer).toEqual(await answerTo(place, unknown))
+        expectNothingOfTheirs(answer)
+      }
+      expect(await theirRows()).toEqual(before)
+    },
+  )
+
+  it.each(textPlaces.map((place) => [labelOf(place), place] as const))(
+    '%s reaches nothing of another account',
+    async (_label, place) => {
+      const before = await theirRows()
+      const cursor = Buffer.from(`GPC:S:${parseGlobalId(theirs.key).id}`).toString('base64')
+      for (const text of [other.externalId, marker, theirs.start, theirs.secret, cursor])
+        expectNothingOfTheirs(await answerTo(place, text))
+      expect(await theirRows()).toEqual(before)
+    },
+  )
+
+  it('pages and searches within the account alone', async () => {
+    const third = await createCustomer(app)
+    const page = (query: string) =>
+      app.query<{ account: unknown }, never>(`{ account { ${query} } }`, { as: third.token })
+    const cursor = Buffer.from(`GPC:S:${parseGlobalId(theirs.key).id}`).toString('base64')
+    for (const query of [
+      `apiKeys(after: "${cursor}") ${selectionOf(fieldType('Account', 'apiKeys'))}`,
+      `apiKeys(last: 5, before: "${cursor}") ${selectionOf(fieldType('Account', 'apiKeys'))}`,
+      `apiKeys(search: "${marker}") { totalCount nodes { note } }`,
+      `apiKeys(search: "${theirs.start}") { totalCount nodes { note } }`,
+    ]) {
+      const answer = await page(query)
+      expect(answer.errors).toBeUndefined()
+      expectNothingOfTheirs(JSON.stringify(answer))
+    }
+    const found = await page(`apiKeys(search: "${marker}") { totalCount }`)
+    expect(found.data.account).toEqual({ apiKeys: { totalCount: 0 } })
+  })
+
+  it('lets a token without an account reach no account at all', async () => {
+    const nobody = await app.token({ scopes: ['keys:read', 'keys:write', 'keys:reveal'] })
+    const { data } = await app.query<Record<string, unknown>, never>(
+      `{ account { id } viewer { account { id } } apiKey(id: "${theirs.key}") { id } node(id: "${theirs.account}") { id } }`,
+      { as: nobody },
+    )
+    expect(data).toEqual({ account: null, viewer: { account: null }, apiKey: null, node: null })
+    const removal = await app.query(RemoveApiKey, { as: nobody, variables: { id: theirs.key } })
+    expect(removal.data.removeApiKey.__typename).toBe('NotFound')
+  })
+})
+
+function fieldType(type: string, field: string): GraphQLOutputType {
+  const named = schema.getType(type)
+  const found = isObjectType(named) && named.getFields()[field]
+  if (!found) throw new Error(`There is no ${type}.${field}.`)
+  return found.type
+}
