@@ -8,9 +8,20 @@ export type LogLevel = (typeof logLevels)[number]
 /** A JWT or a JWE: three or five parts in base64url, the first of them JSON. */
 const tokenPattern = /eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2,4}/g
 
-/** Takes API keys and tokens out of a text, wherever in it they stand. */
-export function redact(text: string): string {
-  return text.replace(secretPattern, '[secret]').replace(tokenPattern, '[token]')
+/** What JSON writes for a newline, for instance. Its letter does not belong to a secret that follows it. */
+const jsonEscape = /\\(?:u[0-9a-f]{4}|.)/
+
+const sensitive = new RegExp(
+  `${jsonEscape.source}|(?<secret>${secretPattern.source})|(?<token>${tokenPattern.source})`,
+  'g',
+)
+
+/** Takes API keys and tokens out of a line of JSON, wherever in it they stand; it remains JSON. */
+export function redact(line: string): string {
+  return line.replace(sensitive, (found, ...rest) => {
+    const { secret, token } = rest.at(-1) as { secret?: string; token?: string }
+    return secret ? '[secret]' : token ? '[token]' : found
+  })
 }
 
 /** JSON lines on standard output (or to `destination`), with secrets and tokens taken out of every line. */
