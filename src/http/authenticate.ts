@@ -78,15 +78,18 @@ function isTokensFault(error: unknown): boolean {
   return error instanceof errors.JOSEError && error.code !== errors.JOSEError.code
 }
 
+/** The last instant that a Date can hold, in milliseconds; tokens may name a later one. */
+const latestInstant = 8.64e15
+
 function principalFrom(payload: JWTPayload, accountClaim: string): Principal {
   const { sub, scope = '', exp } = payload
   const account = payload[accountClaim]
-  if (!sub || typeof scope !== 'string') throw invalidToken()
+  if (!sub || typeof sub !== 'string' || typeof scope !== 'string') throw invalidToken()
   if (account !== undefined && !externalIdRule.safeParse(account).success) throw invalidToken()
   return {
     subject: sub,
     scopes: scope.split(' ').filter(Boolean),
     ...(account === undefined ? {} : { accountExternalId: account as string }),
-    ...(exp === undefined ? {} : { expiresAt: new Date(exp * 1_000) }),
+    ...(exp === undefined ? {} : { expiresAt: new Date(Math.min(exp * 1_000, latestInstant)) }),
   }
 }
