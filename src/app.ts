@@ -167,17 +167,19 @@ async function startTransports(
   const checkReady = async () => void (await pool.query('select 1'))
   const requestLogLevel = config.production ? 'info' : 'debug'
   const shared = { pipeline, authenticate, maskError, log, requestLogLevel } as const
-  const server = createHttpServer({ ...shared, maxBodyBytes: maxRequestBytes, checkReady })
-  const webSocket = serveWebSocket({ ...shared, server, clock, maxFrameBytes: maxRequestBytes })
-  const port = await listen(server, config.host, config.port)
+  const http = createHttpServer({ ...shared, maxBodyBytes: maxRequestBytes, checkReady })
+  const webSocket = serveWebSocket({
+    ...shared,
+    server: http.server,
+    clock,
+    maxFrameBytes: maxRequestBytes,
+  })
+  const port = await listen(http.server, config.host, config.port)
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return {
     url: `http://${host}:${port}`,
     async stop() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      await webSocket.stop()
-      server.closeIdleConnections()
-      await closed
+      await Promise.all([http.stop(), webSocket.stop()])
     },
   }
 }

@@ -68,11 +68,14 @@ export function extensionsOf(error: LatchkeyError) {
 }
 
 function asBadUserInput(error: GraphQLError): GraphQLError {
-  const tooLong = error.message.includes('Document contains more than')
-  // `http` is how Yoga is told the status, and never sent.
-  const { http } = error.extensions
   return new GraphQLError(error.message, {
     ...placeOf(error),
-    extensions: { ...(http ? { http } : {}), code: tooLong ? 'QUERY_TOO_COMPLEX' : 'BAD_USER_INPUT' },
+    extensions: { ...httpOf(error), code: 'BAD_USER_INPUT' },
   })
+}
+
+/** `http` is how Yoga is told the status, and never sent. With `spec`, answers in application/json are given 200. */
+function httpOf({ extensions: { http, originalError } }: GraphQLError) {
+  // A body that is not JSON is no GraphQL request at all.
+  return http ? { http: originalError ? { ...http, spec: false } : http } : {}
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { InvalidInputError, LatchkeyError } from '../errors.ts'
+import { InvalidInputError, LatchkeyError, type LatchkeyErrorCode } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticate } from './authenticate.ts'
 import type { GraphQLPipeline } from './graphql.ts'
@@ -21,16 +21,52 @@ export interface HttpOptions {
 
 const path = '/graphql'
 
+/** How long clients have to send what they have begun to, and to read their answers, when the server stops. */
+const stopWaitMs = 10_000
+
+export interface HttpServer {
+  server: Server
+  /** Answers what has been accepted, ends event streams (their clients come back), and resolves when all is closed. */
+  stop(): Promise<void>
+}
+
 /** The HTTP side: GraphQL (and its explorer) at /graphql, whether the process lives and can serve beside it. */
-export function createHttpServer(options: HttpOptions): Server {
+export function createHttpServer(options: HttpOptions): HttpServer {
+  const open = new Set<ServerResponse>()
+  let stopping = false
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    open.add(response)
+    response.once('close', () => {
+      open.delete(response)
+      if (stopping) server.closeIdleConnections()
+    })
+    const pathname = pathnameOf(request)
     if (pathname === path) return void answerGraphQL(request, response, options)
     if (pathname === '/health') return sendJson(response, 200, { status: 'alive' })
     if (pathname === '/ready') return void answerReady(response, options)
     sendJson(response, 404, { message: `There is nothing here. GraphQL is at ${path}.` })
   })
-  return server
+
+  async function stop(): Promise<void> {
+    stopping = true
+    const closed = new Promise((resolve) => server.close(resolve))
+    for (const response of open) if (isEventStream(response)) response.destroy()
+    server.closeIdleConnections()
+    const cut = setTimeout(() => server.closeAllConnections(), stopWaitMs)
+    await closed
+    clearTimeout(cut)
+  }
+  return { server, stop }
+}
+
+/** A subscription, which would go on for ever. */
+function isEventStream(response: ServerResponse): boolean {
+  return String(response.getHeader('content-type')).startsWith('text/event-stream')
+}
+
+/** The path that is asked for; null where what was sent is no path at all, as `//` is not. */
+export function pathnameOf({ url = '' }: IncomingMessage): string | null {
+  return URL.canParse(url, 'http://localhost') ? new URL(url, 'http://localhost').pathname : null
 }
 
 /** Listens, and resolves to the port that it got. Rejects where the port is in use. */
@@ -64,18 +100,21 @@ async function answerGraphQL(
       transport: 'http',
       method: request.method,
       operation: record.operation,
-      status: response.statusCode,
+      // A client that hangs up early is sent nothing.
+      status: response.headersSent ? response.statusCode : undefined,
       durationMs: Math.round(performance.now() - startedAt),
       codes: [...record.codes],
     }),
   )
   try {
-    const principal = await authenticate(request.headers.authorization)
+    // The body first: what is left unread when the answer is sent may cost the client the answer.
     const body = await readBody(request, maxBodyBytes)
+    const principal = await authenticate(request.headers.authorization)
     // Yoga takes a body that has been read from here.
     if (body.length > 0) Object.assign(request, { body })
     await pipeline(request, response, { principal, record })
   } catch (error) {
+    if (error instanceof ClientGoneError) return
     const { message, extensions } = maskError(error)
     record.codes.add(String(extensions.code))
     const status =
@@ -85,9 +124,12 @@ async function answerGraphQL(
   }
 }
 
-const statusOf: Partial<Record<LatchkeyError['code'], number>> = {
+/** The HTTP status of a request that is not carried out for this reason. */
+export const statusOf: Partial<Record<LatchkeyErrorCode, number>> = {
   UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
   BAD_USER_INPUT: 400,
+  QUERY_TOO_COMPLEX: 400,
   OVERLOADED: 503,
   UNAVAILABLE: 503,
 }
@@ -102,7 +144,13 @@ class BodyError extends InvalidInputError {
   }
 }
 
-/** Reads the whole body, and of one that is too large no more than it must; the rest is let go by unread. */
+/** The client hung up before it had sent everything: there is nobody to answer. */
+class ClientGoneError extends Error {}
+
+/** Of a body that is too large, this many times as much is let go by, so that the client comes to read why. */
+const letGoByFactor = 16
+
+/** Reads the whole body; of one that is too large nothing is kept. */
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -111,9 +159,12 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
       length += chunk.length
       if (length <= maxBytes) return chunks.push(chunk)
       chunks.length = 0
+      if (length > maxBytes * letGoByFactor) request.destroy()
       reject(new BodyError(413, `The body is larger than ${maxBytes} bytes. Send less at a time.`))
     })
-    request.once('error', reject)
+    // Of a client that hangs up there is an error only while somebody listens for it, but always a close.
+    request.on('error', () => {})
+    request.once('close', () => reject(new ClientGoneError()))
     request.once('end', () => {
       const body = Buffer.concat(chunks)
       if (isUtf8(body)) resolve(body)
@@ -127,8 +178,9 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(text),
-    // After a refusal there may be a body left that nobody will read.
-    ...(status >= 400 ? { connection: 'close' } : {}),
+    // Pages of other origins may read refusals, too.
+    'access-control-allow-origin': '*',
+    ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
   })
   response.end(text)
 }

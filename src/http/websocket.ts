@@ -5,12 +5,12 @@ import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import type { Clock } from '../clock.ts'
 import type { Principal } from '../domain/principal.ts'
-import { LatchkeyError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticate } from './authenticate.ts'
 import type { GraphQLPipeline, RequestContext } from './graphql.ts'
 import type { MaskError } from './mask-error.ts'
 import { noteErrors, type OperationRecord, type RequestLogLevel } from './operation-record.ts'
+import { pathnameOf } from './server.ts'
 
 export interface WebSocketOptions {
   server: Server
@@ -38,20 +38,24 @@ interface Enveloped {
 }
 
 const path = '/graphql'
+/** RFC 6455's registry of close codes. */
+const tryAgainLater = 1013
 /** How long clients have to answer that a connection closes before it is cut. */
 const closeWaitMs = 2_000
 
 /**
  * Serves graphql-transport-ws on the HTTP server. Close codes beyond the protocol's own: 4403 for a token that
- * is not good or has expired, 1009 for a frame that is too large, 1001 when the server stops.
+ * is not good or has expired, 1009 for a frame that is too large, 1013 when tokens cannot be checked at the moment, 1001 when the server stops.
  */
 export function serveWebSocket(options: WebSocketOptions) {
   const { server, pipeline, authenticate, maskError, clock, log, requestLogLevel, maxFrameBytes } = options
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes })
 
   server.on('upgrade', (request, socket, head) => {
-    if (new URL(request.url ?? '', 'http://localhost').pathname !== path)
-      return socket.end('HTTP/1.1 404 Not Found\r\n\r\n')
+    // Nobody else listens for errors of this socket; one that nobody listens for ends the process.
+    socket.on('error', (err) => log.debug({ err }, 'a connection broke while it was upgraded'))
+    if (pathnameOf(request) !== path)
+      return socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
     sockets.handleUpgrade(request, socket, head, (webSocket) =>
       sockets.emit('connection', webSocket, request),
     )
@@ -62,8 +66,11 @@ export function serveWebSocket(options: WebSocketOptions) {
     try {
       extra.principal = await authenticate(authorization === undefined ? undefined : String(authorization))
     } catch (error) {
-      if (error instanceof LatchkeyError && error.code === 'UNAUTHENTICATED') return false
-      throw error
+      const { extensions } = maskError(error)
+      if (extensions.code === 'UNAUTHENTICATED') return false
+      // No word about the token yet. graphql-ws would close with 4500, after which its clients give up.
+      extra.socket.close(tryAgainLater, 'Try again later')
+      return false
     }
     const { expiresAt } = extra.principal ?? {}
     // Closed rather than ended one by one: a client reconnects by itself, and asks for a fresh token.
@@ -125,6 +132,12 @@ export function serveWebSocket(options: WebSocketOptions) {
     },
     sockets,
   )
+
+  // graphql-ws writes a client's faults on the console, where they are neither JSON nor redacted.
+  sockets.on('connection', (socket) => {
+    socket.removeAllListeners('error')
+    socket.on('error', (err) => log.debug({ err }, 'a WebSocket broke'))
+  })
 
   function logOperation(extra: ConnectionState, id: string): void {
     const record = extra.records?.get(id)
