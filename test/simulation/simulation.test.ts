@@ -200,7 +200,7 @@ class Simulation {
   /** G3: whatever is decided while it goes on, the old secret is refused on every call that begins after it. */
   async #regenerateWhileMetering(): Promise<void> {
     const key = this.#someKey()
-    if (!key || key.access.mode !== 'FULL') return
+    if (key?.access.mode !== 'FULL') return
     const { secret: oldSecret } = key
     const { meter } = this.world.services
     const during = Array.from({ length: 5 }, () => meter.admit([{ secret: oldSecret, apiCall: 'v3.ping' }]))

@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { databases, startApp, type TestApp } from '../support/app.ts'
+import { type Customer, createCustomer, createGateway } from '../support/customer.ts'
+import {
+  ConfigureApiKeyAccess,
+  MeterApiCalls,
+  RegenerateApiKey,
+  RemoveApiKey,
+  SaveAccount,
+  SavePlan,
+  SetApiKeyNote,
+} from '../support/operations.ts'
+import { LiveUsageWatcher, liveUsageDocument, webSocketClient } from '../support/websocket.ts'
+
+describe.each(databases)('live usage on %s', (database) => {
+  let app: TestApp
+  let gateway: Awaited<ReturnType<typeof createGateway>>
+  const watchers: LiveUsageWatcher[] = []
+
+  beforeAll(async () => {
+    app = await startApp({ database })
+    gateway = await createGateway(app)
+  })
+  afterAll(async () => {
+    for (const watcher of watchers) await watcher.close()
+    await app.stop()
+  })
+
+  function watch(customer: Customer, variables = {}): LiveUsageWatcher {
+    const watcher = new LiveUsageWatcher(app, customer.token, variables)
+    watchers.push(watcher)
+    return watcher
+  }
+
+  it('begins with a snapshot of every key, and goes on with the keys whose count changed', async () => {
+    const customer = await createCustomer(app, { monthlyCallQuota: 100 })
+    const [called, silent] = [await customer.addApiKey(), await customer.addApiKey()]
+    await gateway.meter(called.secret)
+    const watcher = watch(customer)
+    await watcher.until(({ events }) => events.length === 1)
+    expect(watcher.events[0]).toMatchObject({
+      snapshot: true,
+      account: { calls: 1, quota: 100, remaining: 99 },
+    })
+    expect(watcher.counts.get(called.apiKey.id)).toBe(1)
+    expect(watcher.counts.get(silent.apiKey.id)).toBe(0)
+    expect(watcher.events[0]?.apiKeys).toHaveLength(3)
+
+    await gateway.meter(called.secret)
+    await watcher.until(({ events }) => events.length === 2)
+    expect(watcher.events[1]).toMatchObject({
+      snapshot: false,
+      account: { calls: 2 },
+      apiKeys: [{ apiKeyId: called.apiKey.id, calls: 2 }],
+    })
+    expect(watcher.events[1]?.apiKeys[0]?.lastCallAt).not.toBeNull()
+  })
+
+  it('ends on the counts that are stored, in fewer events than there were calls', async () => {
+    const customer = await createCustomer(app, {})
+    const keys = await Promise.all([customer.addApiKey(), customer.addApiKey()])
+    const watcher = watch(customer)
+    await watcher.until(({ events }) => events.length > 0)
+    await Promise.all(Array.from({ length: 200 }, (_, i) => gateway.meter(keys[i % 2]?.secret ?? '')))
+    await watcher.until(({ events }) => events.at(-1)?.account.calls === 200)
+    expect(keys.map(({ apiKey }) => watcher.counts.get(apiKey.id))).toEqual([100, 100])
+    const totals = watcher.events.map(({ account }) => account.calls)
+    expect(totals).toEqual([...totals].sort((a, b) => a - b))
+    expect(watcher.events.length).toBeLessThan(100)
+  })
+
+  it('sends a fresh snapshot when a key is added, noted, restricted, regenerated or removed', async () => {
+    const customer = await createCustomer(app, {})
+    const { apiKey, secret } = await customer.addApiKey()
+    await gateway.meter(secret)
+    const watcher = watch(customer)
+    await watcher.until(({ events }) => events.length > 0)
+    const { id } = apiKey
+    const changes: [string, () => Promise<unknown>][] = [
+      ['note', () => app.query(SetApiKeyNote, { as: customer.token, variables: { id, note: 'new' } })],
+      [
+        'access',
+        () =>
+          app.query(ConfigureApiKeyAccess, {
+            as: customer.token,
+            variables: { id, access: { mode: 'FULL' } },
+          }),
+      ],
+      ['secret', () => app.query(RegenerateApiKey, { as: customer.token, variables: { id } })],
+      ['another key', () => customer.addApiKey()],
+      ['removal', () => app.query(RemoveApiKey, { as: customer.token, variables: { id } })],
+    ]
+    for (const [what, change] of changes) {
+      const before = watcher.events.length
+      await change()
+      await watcher.until(({ events }) => events.length > before)
+      expect(watcher.events.at(-1)?.snapshot, what).toBe(true)
+    }
+    expect(watcher.counts.has(id)).toBe(false)
+    expect(watcher.counts.size).toBe(2)
+    expect(watcher.events.at(-1)?.account.calls).toBe(1)
+  })
+
+  it('tells of a new quota, when the plan is changed or the account changes plans', async () => {
+    const customer = await createCustomer(app, { monthlyCallQuota: 10 })
+    const operator = await app.token({ scopes: ['admin'] })
+    const watcher = watch(customer)
+    await watcher.until(({ events }) => events.at(-1)?.account.quota === 10)
+    const slug = `plan-of-${customer.externalId}`
+    const plan = { slug, name: 'Plan', maxApiKeys: 3, monthlyCallQuota: 20 }
+    await app.query(SavePlan, { as: operator, variables: { input: plan } })
+    await watcher.until(({ events }) => events.at(-1)?.account.quota === 20)
+    const account = { externalId: customer.externalId, name: 'x', plan: 'enterprise' }
+    await app.query(SaveAccount, { as: operator, variables: { input: account } })
+    await watcher.until(({ events }) => events.at(-1)?.account.quota === 50_000)
+  })
+
+  it('tells only of the keys asked for, and of the account as a whole', async () => {
+    const customer = await createCustomer(app, {})
+    const [asked, other] = [await customer.addApiKey(), await customer.addApiKey()]
+    const watcher = watch(customer, { apiKeyIds: [asked.apiKey.id, 'nonsense'] })
+    await watcher.until(({ events }) => events.length === 1)
+    await gateway.meter(other.secret)
+    await watcher.until(({ events }) => events.at(-1)?.account.calls === 1)
+    await gateway.meter(asked.secret)
+    await watcher.until(({ counts }) => counts.get(asked.apiKey.id) === 1)
+    expect([...watcher.counts.keys()]).toEqual([asked.apiKey.id])
+  })
+
+  it('starts every count again when the month turns, without being asked', async () => {
+    const clock = app.clock
+    clock.set(new Date('2027-01-31T23:59:30Z'))
+    const customer = await createCustomer(app, { monthlyCallQuota: 5 })
+    const { secret, apiKey } = await customer.addApiKey()
+    const watcher = watch(customer)
+    await gateway.meter(secret)
+    await watcher.until(({ counts }) => counts.get(apiKey.id) === 1)
+    clock.set(new Date('2027-02-01T00:00:00Z'))
+    await watcher.until(({ events }) => events.at(-1)?.month === '2027-02')
+    expect(watcher.events.at(-1)).toMatchObject({
+      snapshot: true,
+      account: { calls: 0, remaining: 5, resetsAt: '2027-03-01T00:00:00.000Z' },
+    })
+    expect(watcher.counts.get(apiKey.id)).toBe(0)
+    await gateway.meter(secret)
+    await watcher.until(({ counts }) => counts.get(apiKey.id) === 1)
+    clock.set(new Date())
+  })
+
+  it('gives a reader that stalls the newest counts when it reads again, not every one in between', async () => {
+    const customer = await createCustomer(app, {})
+    const { secret, apiKey } = await customer.addApiKey()
+    const accountId = await app.services.accounts.findOrCreate(customer.externalId)
+    const events = app.services.liveUsage.watch({ accountId })
+    expect((await events.next()).value).toMatchObject({ snapshot: true })
+    const calls = Array.from({ length: 50 }, () => ({ secret, apiCall: 'v3.ping' }))
+    for (let i = 0; i < 20; i++) await app.query(MeterApiCalls, { as: gateway.token, variables: { calls } })
+    const seen: number[] = []
+    while (seen.at(-1) !== 1_000) seen.push((await events.next()).value?.account.calls ?? 0)
+    expect(seen.length).toBeLessThanOrEqual(2)
+    await events.return?.()
+    expect((await customer.account()).apiKeys.nodes.find(({ id }) => id === apiKey.id)?.usage.calls).toBe(
+      1_000,
+    )
+  })
+
+  it('lets an operator watch any account, and says what it needs', async () => {
+    const customer = await createCustomer(app, {})
+    const { id: accountId } = await customer.account()
+    const operator = await app.token({ scopes: ['admin'] })
+    const watcher = watch({ ...customer, token: operator }, { accountId })
+    await watcher.until(({ events }) => events[0]?.snapshot === true)
+    const lost = watch({ ...customer, token: operator })
+    await lost.until(({ errors }) => errors.length > 0)
+    expect(JSON.stringify(lost.errors)).toContain('BAD_USER_INPUT')
+  })
+
+  it('ends with the token that it was opened with', async () => {
+    const customer = await createCustomer(app, {})
+    const token = await app.token({ account: customer.externalId, scopes: ['keys:read'], lifetime: '1h' })
+    const client = webSocketClient(app, token)
+    const closed = new Promise<{ code: number }>((resolve) =>
+      client.on('closed', (event) => resolve(event as never)),
+    )
+    const first = client.iterate({ query: liveUsageDocument })
+    await first.next()
+    app.clock.set(new Date(Date.now() + 3_600_000))
+    expect((await closed).code).toBe(4403)
+    app.clock.set(new Date())
+    await client.dispose()
+  })
+})
