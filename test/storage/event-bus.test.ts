@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { createStorage, startApp, type TestApp, type TestStorage } from '../support/app.ts'
+import { createCustomer, createGateway } from '../support/customer.ts'
+import { redisUrl } from '../support/services.ts'
+import { LiveUsageWatcher } from '../support/websocket.ts'
+
+describe.runIf(inject('postgres') && inject('redis'))('two servers on one PostgreSQL and one Redis', () => {
+  let storage: TestStorage
+  let apps: [TestApp, TestApp]
+
+  beforeAll(async () => {
+    storage = await createStorage('PostgreSQL')
+    const start = () => startApp({ storage, environment: { REDIS_URL: redisUrl } })
+    apps = [await start(), await start()]
+  })
+  afterAll(async () => {
+    for (const app of apps) await app.stop()
+    await storage.drop()
+  })
+
+  it('show on each what is counted and changed on the other', async () => {
+    const [here, there] = apps
+    const customer = await createCustomer(here, {})
+    const { secret, apiKey } = await customer.addApiKey()
+    const watcher = new LiveUsageWatcher(there, customer.token)
+    await watcher.until(({ events }) => events.length === 1)
+    const gateway = await createGateway(here)
+    // Until the subscription has reached Redis a message may be lost; every call sends another.
+    while (watcher.events.length === 1) await gateway.meter(secret)
+    const { apiKeyCalls } = await gateway.meter(secret)
+    await watcher.until(({ counts }) => counts.get(apiKey.id) === apiKeyCalls)
+    await customer.addApiKey()
+    await watcher.until(({ counts }) => counts.size === 3)
+    expect(watcher.events.at(-1)?.snapshot).toBe(true)
+    await watcher.close()
+  })
+})

@@ -1,0 +1,79 @@
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openDatabase } from '../../src/storage/database.ts'
+import { migrate } from '../../src/storage/migrate.ts'
+import { createStorage, databases, startApp, type TestStorage } from '../support/app.ts'
+
+const emptyDatabases = databases.filter((kind) => kind === 'PostgreSQL')
+
+describe.each(emptyDatabases)('migrations on %s', (kind) => {
+  let storage: TestStorage
+  let pools: pg.Pool[]
+  const connect = () => {
+    const pool = new pg.Pool({ connectionString: storage.environment.DATABASE_URL, max: 2 })
+    pools.push(pool)
+    return pool
+  }
+
+  beforeEach(async () => {
+    storage = await createStorage(kind)
+    pools = []
+  })
+  afterEach(async () => {
+    for (const pool of pools) await pool.end()
+    await storage.drop()
+  })
+
+  it('are applied once, by whichever of ten servers comes first', async () => {
+    const applied = await Promise.all(Array.from({ length: 10 }, () => migrate(connect())))
+    expect(applied.filter((names) => names.length > 0)).toHaveLength(1)
+    const { rows } = await connect().query(
+      'select migration_name, applied_steps_count, finished_at from _prisma_migrations',
+    )
+    expect(rows.map(({ migration_name }) => migration_name)).toEqual(applied.flat())
+    expect(rows.every(({ finished_at }) => finished_at !== null)).toBe(true)
+  })
+
+  it('that this version does not know are refused with a sentence', async () => {
+    const pool = connect()
+    await migrate(pool)
+    await pool.query(
+      "insert into _prisma_migrations (id, checksum, migration_name, finished_at) values ('x', 'x', '29990101000000_later', now())",
+    )
+    await expect(migrate(pool)).rejects.toThrow(/29990101000000_later.*does not know/)
+  })
+
+  it('that were changed after they had been applied, or did not finish, are refused', async () => {
+    const pool = connect()
+    await migrate(pool)
+    await pool.query("update _prisma_migrations set checksum = 'another'")
+    await expect(migrate(pool)).rejects.toThrow(/was changed after/)
+    await pool.query('update _prisma_migrations set finished_at = null')
+    await expect(migrate(pool)).rejects.toThrow(/did not finish/)
+  })
+
+  it('leave a database that ten servers start on at once with one catalogue', async () => {
+    const apps = await Promise.all(Array.from({ length: 5 }, () => startApp({ storage })))
+    const [app] = apps
+    const [counts] =
+      (await app?.sql<{ plans: bigint; calls: bigint }>(
+        'select (select count(*) from plan) as plans, (select count(*) from api_call) as calls',
+      )) ?? []
+    expect(Number(counts?.plans)).toBe(4)
+    expect(Number(counts?.calls)).toBeGreaterThan(40)
+    for (const one of apps) await one.stop()
+  })
+})
+
+describe('the embedded database', () => {
+  it('is refused to a second process while the first has it, and free again afterwards', async () => {
+    const storage = await createStorage('embedded')
+    const open = () => openDatabase({ dataDir: storage.environment.DATA_DIR ?? '', onIdleError: () => {} })
+    const first = await open()
+    await expect(open()).rejects.toThrow(/in use by another Latchkey process/)
+    await first.close()
+    const second = await open()
+    await second.close()
+    await storage.drop()
+  })
+})
