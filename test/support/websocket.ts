@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { type Client, type ClientOptions, createClient } from 'graphql-ws'
 import WebSocket from 'ws'
 import type { TestApp } from './app.ts'
@@ -95,4 +96,20 @@ export class LiveUsageWatcher {
   async close(): Promise<void> {
     await this.#client.dispose()
   }
+}
+
+/** A socket that speaks no more of graphql-transport-ws than a test sends by hand. */
+export async function rawWebSocket(
+  app: { url: string },
+  { path = '/graphql', protocol = 'graphql-transport-ws' } = {},
+): Promise<WebSocket> {
+  const socket = new WebSocket(`${app.url.replace('http', 'ws')}${path}`, protocol)
+  await once(socket, 'open')
+  return socket
+}
+
+/** How a socket was closed. */
+export async function closeOf(socket: WebSocket): Promise<{ code: number; reason: string }> {
+  const [code, reason] = await once(socket, 'close')
+  return { code, reason: String(reason) }
 }

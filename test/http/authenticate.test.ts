@@ -1,0 +1,246 @@
+import { SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { customerScopes } from '../../src/development.ts'
+import { noteSecrets, startApp, type TestApp } from '../support/app.ts'
+import { createGateway } from '../support/customer.ts'
+import { contentsOf, expectRefusal, post } from '../support/http.ts'
+import { closeOf, rawWebSocket } from '../support/websocket.ts'
+
+const secret = 'a secret that only tests are signed with'
+const viewer = '{ viewer { subject scopes } }'
+const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** Signs any claims, right or wrong, with a key of any kind. */
+function sign(claims: object, key: string = secret, alg = 'HS256'): Promise<string> {
+  return new SignJWT({ ...claims }).setProtectedHeader({ alg }).sign(new TextEncoder().encode(key))
+}
+
+const now = () => Math.floor(Date.now() / 1_000)
+const good = () => ({
+  sub: 'tester',
+  scope: 'keys:read',
+  iss: 'the issuer',
+  aud: 'latchkey',
+  exp: now() + 3_600,
+})
+
+describe('a token signed with AUTH_SECRET', () => {
+  let app: TestApp
+  let refusal: string
+
+  const ask = (authorization: string | undefined) =>
+    post(app, { query: viewer }, authorization === undefined ? {} : { authorization })
+
+  beforeAll(async () => {
+    app = await startApp({ environment: { AUTH_ISSUER: 'the issuer', AUTH_AUDIENCE: 'latchkey' } })
+    refusal = (await ask('Bearer garbage')).text
+  })
+  afterAll(() => app.stop())
+
+  it.each([
+    ['as it should be', good],
+    ['without an expiry', () => ({ ...good(), exp: undefined })],
+    ['with an expiry beyond any calendar', () => ({ ...good(), exp: 1e15 })],
+    ['for several audiences', () => ({ ...good(), aud: ['other', 'latchkey'] })],
+    ['that begins to be good now', () => ({ ...good(), nbf: now() - 1 })],
+  ])('is taken: %s', async (_, claims) => {
+    const { status, data } = await ask(`Bearer ${noteSecrets(await sign(claims()))}`)
+    expect([status, data]).toEqual([200, { viewer: { subject: 'tester', scopes: ['keys:read'] } }])
+  })
+
+  it('is taken whatever the case of the word Bearer', async () => {
+    expect((await ask(`bearer ${await sign(good())}`)).status).toBe(200)
+  })
+
+  const withClaims = (claims: object) => () => sign({ ...good(), ...claims })
+  const bad: [string, () => string | Promise<string>][] = [
+    ['garbage', () => 'garbage'],
+    ['three parts of garbage', () => 'a.b.c'],
+    ['signed with another secret', () => sign(good(), 'another secret of more than 32 bytes')],
+    ['of the algorithm none', () => `${base64url({ alg: 'none' })}.${base64url(good())}.`],
+    ['of the algorithm HS512', () => sign(good(), secret, 'HS512')],
+    ['without a signature', async () => (await sign(good())).replace(/[^.]+$/, '')],
+    [
+      'whose payload was changed',
+      async () => (await sign(good())).replace(/\.[^.]+\./, `.${base64url({ ...good(), scope: 'admin' })}.`),
+    ],
+    ['for another audience', withClaims({ aud: 'another' })],
+    ['without an audience', withClaims({ aud: undefined })],
+    ['of another issuer', withClaims({ iss: 'another' })],
+    ['without an issuer', withClaims({ iss: undefined })],
+    ['that has expired', withClaims({ exp: now() - 1 })],
+    ['whose expiry is no number', withClaims({ exp: 'tomorrow' })],
+    ['that is not good yet', withClaims({ nbf: now() + 3_600 })],
+    ['without a subject', withClaims({ sub: undefined })],
+    ['with an empty subject', withClaims({ sub: '' })],
+    ['whose subject is no text', withClaims({ sub: { name: 'tester' } })],
+    ['whose scope is a list', withClaims({ scope: ['admin'] })],
+    ['whose account is no text', withClaims({ account: 7 })],
+    ['whose account is null', withClaims({ account: null })],
+    ['whose account is empty', withClaims({ account: '' })],
+    ['whose account holds NUL', withClaims({ account: 'a\u0000b' })],
+    ['whose account holds half a character', withClaims({ account: 'a\ud800b' })],
+    ['whose account is too long', withClaims({ account: 'x'.repeat(256) })],
+    [
+      'whose payload is no object',
+      () => new Promise((resolve) => resolve(`${base64url({ alg: 'HS256' })}.${base64url('x')}.x`)),
+    ],
+  ]
+
+  it.each(bad)('is refused, and not told why: %s', async (_, token) => {
+    const before = await contentsOf(app)
+    const answer = await ask(`Bearer ${noteSecrets(await token())}`)
+    expect([answer.status, answer.text]).toEqual([401, refusal])
+    expectRefusal(answer, 'UNAUTHENTICATED')
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+    expect(await contentsOf(app)).toEqual(before)
+  })
+
+  it.each(bad)('closes a WebSocket with 4403: %s', async (_, token) => {
+    const socket = await rawWebSocket(app)
+    socket.send(
+      JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${await token()}` } }),
+    )
+    expect(await closeOf(socket)).toEqual({ code: 4403, reason: 'Forbidden' })
+  })
+
+  it.each(['', 'Bearer', 'Bearer ', 'Basic dXNlcjpwYXNz', 'Bearer a b'])(
+    'is refused in a header that holds none: %j',
+    async (authorization) => {
+      const answer = await ask(authorization)
+      expect([answer.status, answer.text]).toEqual([401, refusal])
+    },
+  )
+
+  it('is asked for where there is none', async () => {
+    const answer = await ask(undefined)
+    expectRefusal(answer, 'UNAUTHENTICATED')
+    expect(answer.text).toContain('Send a bearer token')
+  })
+})
+
+describe('a scope', () => {
+  let app: TestApp
+  beforeAll(async () => {
+    app = await startApp({ environment: { AUTH_ACCOUNT_CLAIM: 'https://saas.example/customer' } })
+  })
+  afterAll(() => app.stop())
+
+  const id = 'QXBpS2V5'
+  const operations = {
+    'keys:read': [
+      '{ account { id } }',
+      '{ viewer { account { id } } }',
+      `{ apiKey(id: "${id}") { id } }`,
+      `{ node(id: "${id}") { id } }`,
+      `{ nodes(ids: ["${id}"]) { id } }`,
+      '{ plans { id } }',
+      '{ apiCalls { id } }',
+    ],
+    'keys:write': [
+      'mutation { addApiKey(input: { accountId: "x" }) { __typename } }',
+      `mutation { regenerateApiKey(input: { id: "${id}" }) { __typename } }`,
+      `mutation { setApiKeyNote(input: { id: "${id}" }) { __typename } }`,
+      `mutation { configureApiKeyAccess(input: { id: "${id}", access: { mode: FULL } }) { __typename } }`,
+      `mutation { removeApiKey(input: { id: "${id}" }) { __typename } }`,
+    ],
+    'keys:reveal': [],
+    'calls:meter': [
+      'mutation { meterApiCall(input: { secret: "x", apiCall: "y" }) { code } }',
+      'mutation { meterApiCalls(input: { calls: [] }) { decisions { code } } }',
+    ],
+    admin: [
+      '{ accounts { totalCount } }',
+      'mutation { savePlan(input: { slug: "p", name: "P", maxApiKeys: 1 }) { __typename } }',
+      'mutation { saveAccount(input: { externalId: "e", name: "E", plan: "free" }) { __typename } }',
+      'mutation { saveApiCall(input: { name: "c", title: "C", category: "C", kind: READ }) { __typename } }',
+    ],
+  } as const
+  type Scope = keyof typeof operations
+  const scopes = Object.keys(operations) as Scope[]
+
+  it.each(scopes)('%s allows its own operations and no others', async (scope) => {
+    const as = await app.token({ scopes: [scope], account: `account of ${scope}` })
+    for (const needed of scopes) {
+      for (const operation of operations[needed]) {
+        const { errors } = await app.query(operation, { as })
+        if (scope === needed || scope === 'admin') expect(errors, operation).toBeUndefined()
+        else
+          expect(
+            errors?.map(({ extensions }) => extensions.code),
+            operation,
+          ).toEqual(['FORBIDDEN'])
+      }
+    }
+  })
+
+  it('is asked for by name where it lacks', async () => {
+    const as = await app.token({ scopes: ['calls:meter'] })
+    expect((await app.query('{ plans { id } }', { as })).errors?.[0]?.message).toContain('keys:read')
+  })
+
+  it('is needed for everything but to ask who one is', async () => {
+    const as = await app.token({ scopes: [], account: 'nobody' })
+    expect((await app.query(viewer, { as })).data).toEqual({ viewer: { subject: 'tester', scopes: [] } })
+    for (const operation of Object.values(operations).flat()) {
+      const code = async (token?: string) =>
+        (await app.query(operation, { as: token })).errors?.[0]?.extensions.code
+      expect([await code(), await code(as)]).toEqual(['UNAUTHENTICATED', 'FORBIDDEN'])
+    }
+    expect(await app.sql('select from account where external_id = $1', 'nobody')).toEqual([])
+  })
+
+  it('keys:reveal shows the secrets of one’s own keys, and nothing else does', async () => {
+    const secrets = async (...held: Scope[]) => {
+      const as = await app.token({ scopes: held, account: 'revealed' })
+      const query = '{ account { apiKeys { nodes { start secret } } } }'
+      const { data } = await app.query<
+        { account: { apiKeys: { nodes: { start: string; secret: string | null }[] } } },
+        never
+      >(query, { as })
+      return data.account.apiKeys.nodes.map(({ start, secret }) => secret?.startsWith(start) ?? null)
+    }
+    expect(await secrets('keys:read')).toEqual([null])
+    expect(await secrets('keys:read', 'keys:write', 'calls:meter')).toEqual([null])
+    expect(await secrets('keys:read', 'keys:reveal')).toEqual([true])
+    expect(await secrets('admin')).toEqual([true])
+  })
+})
+
+describe('the account that a token names', () => {
+  let app: TestApp
+  beforeAll(async () => {
+    app = await startApp({ environment: { AUTH_ACCOUNT_CLAIM: 'customer', DEFAULT_PLAN: 'professional' } })
+  })
+  afterAll(() => app.stop())
+
+  const accountOf = async (as: string) => {
+    const query = '{ account { externalId name plan { slug } apiKeys { totalCount } } }'
+    return (await app.query<{ account: object | null }, never>(query, { as })).data.account
+  }
+
+  it('is made when it is seen for the first time, even by 20 at once', async () => {
+    const as = await app.token({ account: 'Ünïcode & Söhne', scopes: customerScopes })
+    const all = await Promise.all(Array.from({ length: 20 }, () => accountOf(as)))
+    const made = {
+      externalId: 'Ünïcode & Söhne',
+      name: 'Ünïcode & Söhne',
+      plan: { slug: 'professional' },
+      apiKeys: { totalCount: 1 },
+    }
+    expect(all).toEqual(Array.from({ length: 20 }, () => made))
+  })
+
+  it('is read from the claim that is set, and from no other', async () => {
+    const token = await sign({ sub: 'tester', scope: 'keys:read', account: 'from the usual claim' })
+    expect(await accountOf(noteSecrets(token))).toBe(null)
+  })
+
+  it('is not made for a gateway', async () => {
+    const before = await contentsOf(app)
+    await (await createGateway(app)).meter('garbage')
+    const as = await app.token({ account: 'a gateway of the customer', scopes: ['calls:meter'] })
+    await app.query(viewer, { as })
+    expect(await contentsOf(app)).toEqual(before)
+  })
+})

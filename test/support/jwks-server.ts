@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose'
+import { noteSecrets } from './app.ts'
+
+/** Whoever issues tokens to the SaaS's customers: signs them, and serves its public keys. */
+export class TokenIssuer {
+  /** How often the keys were fetched. */
+  fetches = 0
+  readonly #keys: JWK[] = []
+  #server: Server | undefined
+  #port = 0
+
+  get jwksUrl(): string {
+    return `http://127.0.0.1:${this.#port}/jwks.json`
+  }
+
+  /** Makes a key pair and serves its public half. Returns what signs with it. */
+  async addKey(alg: string, kid: string) {
+    const { publicKey, privateKey } = await generateKeyPair(alg)
+    const publicJwk: JWK = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' }
+    this.#keys.push(publicJwk)
+    const sign = async (claims: JWTPayload, header: object = {}) =>
+      noteSecrets(
+        await new SignJWT({ sub: 'tester', ...claims })
+          .setProtectedHeader({ alg, kid, ...header })
+          .setExpirationTime('3650d')
+          .sign(privateKey),
+      )
+    return { sign, publicKey, publicJwk }
+  }
+
+  removeKey(kid: string): void {
+    const index = this.#keys.findIndex((key) => key.kid === kid)
+    if (index >= 0) this.#keys.splice(index, 1)
+  }
+
+  /** Listens; after a stop, where it listened before. */
+  async start(): Promise<void> {
+    this.#server = createServer((_request, response) => {
+      this.fetches++
+      response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: this.#keys }))
+    })
+    this.#server.listen(this.#port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    const address = this.#server.address()
+    if (typeof address === 'object' && address) this.#port = address.port
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server) return
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeAllConnections()
+    this.#server = undefined
+    await closed
+  }
+}
