@@ -33,9 +33,13 @@ export async function openDatabase({ url, dataDir, onIdleError }: DatabaseOption
     return overPool(config, 2, onIdleError, async () => {})
   }
   const embedded = await startEmbeddedDatabase(dataDir)
-  // The embedded database has a single session.
-  const config = { host: embedded.host, port: embedded.port, user: 'postgres', database: 'postgres', max: 1 }
-  return overPool(config, 1, onIdleError, () => embedded.stop())
+  const { host, port } = embedded
+  // The embedded database has a single session, so there is one connection, and it is kept when idle.
+  const config = { host, port, user: 'postgres', database: 'postgres', max: 1, idleTimeoutMillis: 0 }
+  const database = overPool(config, 1, onIdleError, () => embedded.stop())
+  // The session outlives a connection: without this, what the last one prepared could not be prepared again.
+  database.pool.on('connect', (client) => void client.query('deallocate all').catch(onIdleError))
+  return database
 }
 
 function overPool(

@@ -9,7 +9,8 @@ import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 const { dataDir, socketPath } = workerData
 
 const database = await PGlite.create(dataDir)
-const server = new PGLiteSocketServer({ db: database, path: socketPath })
+// One is used at a time; but one that takes another's place comes before the other is quite gone.
+const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 2 })
 await server.start()
 
 parentPort?.once('message', async () => {
