@@ -1,9 +1,9 @@
-import { NoSchemaIntrospectionCustomRule } from 'graphql'
+import { type GraphQLSchema, NoSchemaIntrospectionCustomRule } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Principal } from '../domain/principal.ts'
 import type { LatchkeyErrorCode } from '../errors.ts'
 import { createContext, type Services } from '../schema/context.ts'
-import { schema } from '../schema/index.ts'
+import { schema as latchkeySchema } from '../schema/index.ts'
 import { DocumentCache, noErrorCache } from './document-cache.ts'
 import { useDocumentLimits } from './document-limits.ts'
 import { type GraphiQL, renderGraphiQL } from './graphiql.ts'
@@ -22,13 +22,20 @@ export interface GraphQLOptions {
   maskError: MaskError
   /** Left out: no explorer, and no introspection. */
   graphiql?: GraphiQL | undefined
+  /** Left out: Latchkey's own. */
+  schema?: GraphQLSchema | undefined
 }
 
 /** The pipeline that every operation goes through, whichever transport it comes by. */
 export type GraphQLPipeline = ReturnType<typeof createGraphQLPipeline>
 
 /** Puts the schema, the context, the limits and the masking of errors together. */
-export function createGraphQLPipeline({ services, maskError, graphiql }: GraphQLOptions) {
+export function createGraphQLPipeline({
+  services,
+  maskError,
+  graphiql,
+  schema = latchkeySchema,
+}: GraphQLOptions) {
   return createYoga<RequestContext>({
     schema,
     context: ({ principal }) => createContext(services, principal),

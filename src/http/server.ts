@@ -7,6 +7,7 @@ import type { Authenticate } from './authenticate.ts'
 import type { GraphQLPipeline } from './graphql.ts'
 import type { MaskError } from './mask-error.ts'
 import type { OperationRecord, RequestLogLevel } from './operation-record.ts'
+import type { answerPlainPost } from './plain-post.ts'
 
 export interface HttpOptions {
   pipeline: GraphQLPipeline
@@ -17,6 +18,8 @@ export interface HttpOptions {
   maxBodyBytes: number
   /** Resolves when the database answers. */
   checkReady: () => Promise<void>
+  /** Answers what is plain; left out, Yoga answers everything. */
+  answerPlain?: typeof answerPlainPost | undefined
 }
 
 const path = '/graphql'
@@ -110,9 +113,11 @@ async function answerGraphQL(
     // The body first: what is left unread when the answer is sent may cost the client the answer.
     const body = await readBody(request, maxBodyBytes)
     const principal = await authenticate(request.headers.authorization)
+    const context = { principal, record }
+    if (await options.answerPlain?.(request, response, body, pipeline, context)) return
     // Yoga takes a body that has been read from here.
     if (body.length > 0) Object.assign(request, { body })
-    await pipeline(request, response, { principal, record })
+    await pipeline(request, response, context)
   } catch (error) {
     if (error instanceof ClientGoneError) return
     const { message, extensions } = maskError(error)

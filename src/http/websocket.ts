@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { ExecutionArgs, GraphQLError } from 'graphql'
+import type { ExecutionArgs, GraphQLError, GraphQLFormattedError } from 'graphql'
 import { CloseCode, type Context as ConnectionContext } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
@@ -114,15 +114,25 @@ export function serveWebSocket(options: WebSocketOptions) {
     return masked
   }
 
+  /** An error as it is sent, without what is meant for HTTP. */
+  function shown(error: GraphQLError): GraphQLFormattedError {
+    const { extensions: { http: _http, ...extensions } = {}, ...formatted } = error.toJSON()
+    return { ...formatted, extensions }
+  }
+
   const { dispose } = useServer<Record<string, unknown> | undefined, ConnectionState>(
     {
       execute: (args) => (args.rootValue as Enveloped).execute(args as ExecutionArgs),
       subscribe: (args) => (args.rootValue as Enveloped).subscribe(args as ExecutionArgs),
       onConnect,
       onSubscribe,
-      onNext: ({ extra }, id, _payload, _args, result) => noteErrors(extra.records?.get(id), result),
+      onNext({ extra }, id, _payload, _args, result) {
+        if (!result.errors) return
+        noteErrors(extra.records?.get(id), result)
+        return { ...result, errors: result.errors.map((error) => shown(error)) }
+      },
       // What a subscription is ended by has not been through the pipeline's masking.
-      onError: (_connection, _id, _payload, errors) => errors.map((error) => maskError(error).toJSON()),
+      onError: (_connection, _id, _payload, errors) => errors.map((error) => shown(maskError(error))),
       onComplete: ({ extra }, id) => logOperation(extra, id),
       onDisconnect: ({ extra }) => {
         extra.cancelExpiry?.()
