@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { type Client, type ClientOptions, createClient } from 'graphql-ws'
 import WebSocket from 'ws'
 import type { TestApp } from './app.ts'
@@ -101,9 +101,9 @@ export class LiveUsageWatcher {
 /** A socket that speaks no more of graphql-transport-ws than a test sends by hand. */
 export async function rawWebSocket(
   app: { url: string },
-  { path = '/graphql', protocol = 'graphql-transport-ws' } = {},
+  { path = '/graphql', protocols = ['graphql-transport-ws'] } = {},
 ): Promise<WebSocket> {
-  const socket = new WebSocket(`${app.url.replace('http', 'ws')}${path}`, protocol)
+  const socket = new WebSocket(`${app.url.replace('http', 'ws')}${path}`, protocols)
   await once(socket, 'open')
   return socket
 }
@@ -112,4 +112,38 @@ export async function rawWebSocket(
 export async function closeOf(socket: WebSocket): Promise<{ code: number; reason: string }> {
   const [code, reason] = await once(socket, 'close')
   return { code, reason: String(reason) }
+}
+
+/** A socket on which graphql-transport-ws is spoken by hand: what came in is waiting to be taken, in order. */
+export class RawConnection {
+  readonly socket: WebSocket
+  readonly #messages: AsyncIterator<[Buffer]>
+
+  constructor(socket: WebSocket) {
+    this.socket = socket
+    this.#messages = on(socket, 'message', { close: ['close'] }) as AsyncIterator<[Buffer]>
+  }
+
+  send(message: object | string): void {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message))
+  }
+
+  /** The next message; undefined once the socket is closed. */
+  async next(): Promise<{ type: string; id?: string; payload?: unknown } | undefined> {
+    const { done, value } = await this.#messages.next()
+    return done ? undefined : JSON.parse(String(value[0]))
+  }
+
+  /** Begins as the protocol wants it, with a token or without. */
+  async init(token?: string): Promise<this> {
+    this.send({ type: 'connection_init', payload: token ? { authorization: `Bearer ${token}` } : {} })
+    const message = await this.next()
+    if (message?.type !== 'connection_ack') throw new Error(`not acknowledged: ${JSON.stringify(message)}`)
+    return this
+  }
+}
+
+/** Opens a socket to speak by hand on. */
+export async function openRawConnection(app: { url: string }): Promise<RawConnection> {
+  return new RawConnection(await rawWebSocket(app))
 }
