@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { ExecutionArgs, GraphQLError, GraphQLFormattedError } from 'graphql'
+import type { ExecutionArgs, FormattedExecutionResult, GraphQLError, GraphQLFormattedError } from 'graphql'
 import { CloseCode, type Context as ConnectionContext } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
@@ -129,7 +129,7 @@ export function serveWebSocket(options: WebSocketOptions) {
       onNext({ extra }, id, _payload, _args, result) {
         if (!result.errors) return
         noteErrors(extra.records?.get(id), result)
-        return { ...result, errors: result.errors.map((error) => shown(error)) }
+        return { ...(result as FormattedExecutionResult), errors: result.errors.map(shown) }
       },
       // What a subscription is ended by has not been through the pipeline's masking.
       onError: (_connection, _id, _payload, errors) => errors.map((error) => shown(maskError(error))),
