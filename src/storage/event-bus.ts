@@ -1,8 +1,9 @@
 import { createRedisEventTarget } from '@graphql-yoga/redis-event-target'
 import { Redis } from 'ioredis'
-import type { EventBus, UsageMessage } from '../domain/live-usage/event-bus.ts'
+import { type EventBus, everyAccountTopic, type UsageMessage } from '../domain/live-usage/event-bus.ts'
 
 type Message = CustomEvent<UsageMessage>
+type Listener = (message: UsageMessage) => void
 
 /** Between the parts of one server. */
 export function inProcessEventBus(): EventBus {
@@ -13,20 +14,69 @@ export interface RedisEventBus extends EventBus {
   close(): Promise<void>
 }
 
-/** Between servers, through Redis. While Redis is away messages are lost, as the bus allows. */
+/**
+ * Between servers, through Redis. What is published while Redis is away is dropped and not kept: it would pile up
+ * in memory, and be out of date when it arrived. Listeners are told that they may have missed something
+ * (`uncertain`) once their topic is subscribed to, and again whenever a connection has come back.
+ */
 export function redisEventBus(url: string, onError: (error: Error) => void): RedisEventBus {
-  const connect = () => {
-    const client = new Redis(url, { enableOfflineQueue: true, maxRetriesPerRequest: null })
-    client.on('error', onError)
-    return client
+  const publisher = new Redis(url, {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+  })
+  const subscriber = new Redis(url, { autoResubscribe: false, maxRetriesPerRequest: null })
+  const listeners = new Map<string, Set<Listener>>()
+
+  async function subscribe(...topics: string[]): Promise<void> {
+    try {
+      await subscriber.subscribe(...topics)
+      for (const topic of topics)
+        for (const listener of listeners.get(topic) ?? []) listener({ kind: 'uncertain' })
+    } catch {
+      // The connection broke meanwhile; when it is back, every topic is subscribed to again.
+    }
   }
-  const [publishClient, subscribeClient] = [connect(), connect()]
-  const target = createRedisEventTarget<Message>({ publishClient, subscribeClient })
+
+  // The clients as the event target uses them. What it starts it does not wait for, so nothing may reject.
+  const publishClient = {
+    publish: (topic: string, text: string) => publisher.publish(topic, text).catch(() => {}),
+  }
+  const subscribeClient = {
+    on: (event: 'message', listener: (topic: string, text: string) => void) => subscriber.on(event, listener),
+    subscribe: (topic: string) => (subscriber.status === 'ready' ? subscribe(topic) : undefined),
+    unsubscribe: (topic: string) =>
+      subscriber.status === 'ready' ? subscriber.unsubscribe(topic).catch(() => {}) : undefined,
+  }
+  const target = createRedisEventTarget<Message>({
+    publishClient: publishClient as unknown as Redis,
+    subscribeClient: subscribeClient as unknown as Redis,
+  })
+  const bus = overEventTarget(target as unknown as EventTarget)
+
+  publisher.on('error', onError)
+  subscriber.on('error', onError)
+  // What this server counted while it could not publish, the others have not been told of.
+  publisher.on('ready', () => bus.publish(everyAccountTopic, { kind: 'uncertain' }))
+  subscriber.on('ready', () => {
+    if (listeners.size > 0) void subscribe(...listeners.keys())
+  })
+
   return {
-    ...overEventTarget(target as unknown as EventTarget),
+    publish: bus.publish,
+    subscribe(topic, listener) {
+      const ofTopic = listeners.get(topic) ?? new Set()
+      listeners.set(topic, ofTopic.add(listener))
+      const unsubscribe = bus.subscribe(topic, listener)
+      return () => {
+        ofTopic.delete(listener)
+        if (ofTopic.size === 0) listeners.delete(topic)
+        unsubscribe()
+      }
+    },
     async close() {
-      publishClient.disconnect()
-      subscribeClient.disconnect()
+      publisher.disconnect()
+      subscriber.disconnect()
     },
   }
 }
