@@ -5,9 +5,13 @@ import { demoExplorer, demoTokens, developmentSecrets, seedDemoAccount } from '.
 import { createLogger, type Logger } from './log.ts'
 import type { Services } from './schema/context.ts'
 import { DataDirInUseError } from './storage/embedded.ts'
+import { isUnavailable } from './storage/unavailable.ts'
 
 /** sysexits.h: EX_CONFIG. */
 const configExitCode = 78
+
+/** PostgreSQL's classes of SQLSTATE for a user who may not in, and for a database that there is not. */
+const refusesConnection = /^(28|3D)...$/
 
 await main()
 
@@ -72,11 +76,15 @@ Latchkey is running at ${url}
 `)
 }
 
-function refuseToStart(error: unknown, { host, port }: Config): void {
+function refuseToStart(error: unknown, { host, port, databaseUrl }: Config): void {
   if (error instanceof DataDirInUseError) refuse(error.message, 1)
   if (error instanceof UnknownDefaultPlanError) refuse(error.message, configExitCode)
-  if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
+  const { code = '', syscall, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE')
     refuse(`Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`, 1)
+  if (syscall === 'listen') refuse(`Latchkey cannot listen on ${host}, port ${port}: ${message}`, 1)
+  if (databaseUrl && (isUnavailable(error) || refusesConnection.test(code)))
+    refuse(`The database in DATABASE_URL cannot be reached: ${message}`, 1)
   refuse(
     `Latchkey could not start. ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     1,
