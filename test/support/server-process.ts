@@ -38,6 +38,22 @@ export async function startServerProcess(environment: Record<string, string>): P
   return { url: await Promise.race([url, ended]), output, kill: (signal) => child.kill(signal), exited }
 }
 
+/** Runs the built server where it is not to start: what it says, and the exit code that it ends with. */
+export async function refusalToStart(environment: Record<string, string>) {
+  const server = startServerProcess(environment)
+  const error = await server.then(
+    ({ kill }) => {
+      kill('SIGKILL')
+      return new Error('The server did start.')
+    },
+    (cause: Error) => cause,
+  )
+  const [, exitCode, output] =
+    /^The server ended with (\S+) before it listened:\n(.*)$/s.exec(error.message) ?? []
+  if (exitCode === undefined) throw error
+  return { exitCode: Number(exitCode), output: output ?? '' }
+}
+
 async function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
   const [code, signal] = await once(child, 'exit')
   return code ?? signal

@@ -1,0 +1,180 @@
+import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { mintToken } from '../src/development.ts'
+import { noteSecrets } from './support/app.ts'
+import { post } from './support/http.ts'
+import { refusalToStart, type ServerProcess, startServerProcess } from './support/server-process.ts'
+
+const authSecret = 'a secret of production that has enough bytes'
+const secretsFile = 'development-secrets.json'
+const running = new Set<ServerProcess>()
+let dataDir: string
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'latchkey-main-'))
+})
+afterEach(async () => {
+  for (const server of running) await end(server, 'SIGKILL')
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+async function start(environment: Record<string, string> = {}): Promise<ServerProcess> {
+  const server = await startServerProcess({ DATA_DIR: dataDir, ...environment })
+  running.add(server)
+  return server
+}
+
+async function end(server: ServerProcess, signal: NodeJS.Signals) {
+  running.delete(server)
+  server.kill(signal)
+  return await server.exited
+}
+
+/** A database that is seeded already starts sooner. */
+const useTemplate = () => cp(inject('templateDir'), dataDir, { recursive: true })
+const production = { NODE_ENV: 'production', AUTH_SECRET: authSecret }
+
+async function ask(server: ServerProcess, query: string, token: string) {
+  const { status, data } = await post(server, { query }, { authorization: `Bearer ${token}` })
+  expect(status).toBe(200)
+  return data
+}
+
+describe('in development, the process', () => {
+  it('starts on an empty directory, prints working tokens, and keeps to itself what it makes up', async () => {
+    dataDir = join(dataDir, 'made by the server')
+    const server = await start()
+    const tokenOf = (role: string) =>
+      noteSecrets(new RegExp(`${role} +(ey\\S+)`).exec(server.output())?.[1] ?? '')
+    await expect.poll(() => tokenOf('operator')).not.toBe('')
+    expect(
+      await ask(server, '{ account { externalId apiKeys { totalCount } } }', tokenOf('customer')),
+    ).toEqual({
+      account: { externalId: 'demo', apiKeys: { totalCount: 2 } },
+    })
+    expect(await ask(server, '{ accounts { totalCount } }', tokenOf('operator'))).toEqual({
+      accounts: { totalCount: 1 },
+    })
+    const meter = 'mutation { meterApiCall(input: { secret: "x", apiCall: "v3.ping" }) { code } }'
+    expect(await ask(server, meter, tokenOf('gateway'))).toEqual({ meterApiCall: { code: 'KEY_INVALID' } })
+    const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+    expect([await modeOf(dataDir), await modeOf(join(dataDir, secretsFile))]).toEqual(['700', '600'])
+    expect(await end(server, 'SIGINT')).toBe(0)
+  })
+
+  it('takes the tokens of its last start after kill -9, and starts at once on the same directory', async () => {
+    await useTemplate()
+    const first = await start()
+    await expect.poll(() => first.output()).toContain('operator')
+    const token = noteSecrets(/customer +(ey\S+)/.exec(first.output())?.[1] ?? '')
+    expect(await end(first, 'SIGKILL')).toBe('SIGKILL')
+    const second = await start()
+    expect(await ask(second, '{ viewer { subject } }', token)).toEqual({
+      viewer: { subject: 'demo-customer' },
+    })
+    expect(await end(second, 'SIGTERM')).toBe(0)
+  })
+})
+
+describe('in production, the process', () => {
+  it('makes up nothing, seeds no demo, hides the schema, and logs lines of JSON', async () => {
+    await useTemplate()
+    await rm(join(dataDir, secretsFile))
+    const server = await start(production)
+    const auth = { secret: new TextEncoder().encode(authSecret), accountClaim: 'account' }
+    const token = noteSecrets(
+      await mintToken(auth, { subject: 'tester', scopes: ['admin'], account: 'a customer' }),
+    )
+    expect(await ask(server, '{ accounts { totalCount } }', token)).toEqual({ accounts: { totalCount: 1 } })
+    const secrets = '{ account { externalId apiKeys { nodes { secret } } } }'
+    expect(await ask(server, secrets, token)).toEqual({
+      account: { externalId: 'a customer', apiKeys: { nodes: [{ secret: null }] } },
+    })
+    for (const query of ['{ __schema { queryType { name } } }', '{ __type(name: "Query") { name } }'])
+      expect((await post(server, { query })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
+    expect(await pageAt(server)).not.toMatch(/<html/i)
+    expect(await end(server, 'SIGTERM')).toBe(0)
+    for (const line of server.output().split('\n')) expect(() => JSON.parse(line), line).not.toThrow()
+    expect(await readdir(dataDir)).not.toContain(secretsFile)
+  })
+
+  it('shows the explorer, without a token in it, and the schema where GRAPHIQL is on', async () => {
+    await useTemplate()
+    const server = await start({ ...production, GRAPHIQL: 'on' })
+    const page = await pageAt(server)
+    expect(page).toMatch(/<html/i)
+    expect(page).not.toMatch(/eyJ[\w-]+\.[\w-]+\./)
+    const { data } = await post(server, { query: '{ __schema { queryType { name } } }' })
+    expect(data).toEqual({ __schema: { queryType: { name: 'Query' } } })
+  })
+
+  async function pageAt(server: ServerProcess): Promise<string> {
+    return await (await fetch(`${server.url}/graphql`, { headers: { accept: 'text/html' } })).text()
+  }
+})
+
+describe('the process refuses to start, in a sentence,', () => {
+  const stack = /^\s+at /m
+
+  it('where settings are wrong, with exit code 78 and every mistake named', async () => {
+    const { exitCode, output } = await refusalToStart({
+      NODE_ENV: 'production',
+      DATA_DIR: join(dataDir, 'none'),
+      PORT: 'http',
+      KEY_PREFIX: 'Not A Prefix',
+      DATABASE_URL: 'mysql://localhost',
+      LOG_LEVEL: 'loud',
+      AUTH_SECRET: '',
+    })
+    expect(exitCode).toBe(78)
+    for (const name of ['PORT', 'KEY_PREFIX', 'DATABASE_URL', 'LOG_LEVEL', 'AUTH_JWKS_URL or AUTH_SECRET'])
+      expect(output).toContain(`  ${name}: `)
+    expect(output).not.toMatch(stack)
+    expect(await readdir(dataDir)).toEqual([])
+  })
+
+  it('where DEFAULT_PLAN is no plan, with exit code 78', async () => {
+    await useTemplate()
+    const { exitCode, output } = await refusalToStart({ DATA_DIR: dataDir, DEFAULT_PLAN: 'nonsense' })
+    expect([exitCode, output]).toEqual([78, 'DEFAULT_PLAN: there is no plan "nonsense" in the database.'])
+  })
+
+  it('where another process has the data directory', async () => {
+    await useTemplate()
+    const server = await start()
+    const { exitCode, output } = await refusalToStart({ DATA_DIR: dataDir })
+    expect([exitCode, output]).toEqual([
+      1,
+      `The data directory ${dataDir} is in use by another Latchkey process. Stop that one, or give this one another DATA_DIR.`,
+    ])
+    expect((await fetch(`${server.url}/ready`)).status).toBe(200)
+  })
+
+  it('where the port is in use', async () => {
+    await useTemplate()
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const address = other.address()
+    const port = String(typeof address === 'object' ? address?.port : 0)
+    const { exitCode, output } = await refusalToStart({ DATA_DIR: dataDir, PORT: port })
+    other.close()
+    expect([exitCode, output]).toEqual([
+      1,
+      `Port ${port} on 127.0.0.1 is in use. Stop what uses it, or set PORT to another one.`,
+    ])
+  })
+
+  it('where the database does not answer, and does not tell the password', async () => {
+    const { exitCode, output } = await refusalToStart({
+      DATA_DIR: dataDir,
+      DATABASE_URL: 'postgres://latchkey:a-password@127.0.0.1:1/latchkey',
+    })
+    expect(exitCode).toBe(1)
+    expect(output).toMatch(/DATABASE_URL/)
+    expect(output).not.toContain('a-password')
+    expect(output).not.toMatch(stack)
+  })
+})
