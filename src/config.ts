@@ -58,18 +58,21 @@ const wholeNumber = (least: number, most: number) =>
     .transform(Number)
     .refine((value) => value >= least && value <= most, `It must be a whole number from ${least} to ${most}.`)
 
-const encryptionKeys = z.string().transform((text, context): EncryptionKey[] =>
-  text.split(',').map((part) => {
+/** 32 bytes in base64, with the characters of either alphabet. */
+const base64Key = /^[A-Za-z0-9+/_-]{43}=?$/
+
+const encryptionKeys = z.string().transform((text, context): EncryptionKey[] => {
+  const refuse = (message: string) => context.addIssue({ code: 'custom', message })
+  const keys = text.split(',').map((part) => {
     const [kid = '', encoded = ''] = part.trim().split(/:(.*)/s)
-    const key = Buffer.from(encoded, 'base64')
-    if (!kid || key.length !== 32)
-      context.addIssue({
-        code: 'custom',
-        message: 'Each key must be written kid:key, the key being 32 bytes in base64.',
-      })
-    return { kid, key: new Uint8Array(key) }
-  }),
-)
+    if (!kid || !base64Key.test(encoded))
+      refuse('Each key must be written kid:key, the key being 32 bytes in base64.')
+    return { kid, key: new Uint8Array(Buffer.from(encoded, 'base64')) }
+  })
+  // Of two keys with one id, the second would open nothing.
+  if (new Set(keys.map(({ kid }) => kid)).size < keys.length) refuse('Each key must have a kid of its own.')
+  return keys
+})
 
 const settings = z.object({
   NODE_ENV: z.string().optional(),
