@@ -1,0 +1,156 @@
+import { readFile } from 'node:fs/promises'
+import { SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import { generateSecret } from '../src/domain/secret.ts'
+import { SecretVault } from '../src/domain/secret-vault.ts'
+import { createLogger, type Logger } from '../src/log.ts'
+import { startApp, type TestApp } from './support/app.ts'
+import { type Customer, createCustomer } from './support/customer.ts'
+import { post } from './support/http.ts'
+import { openRawConnection } from './support/websocket.ts'
+
+describe('a line of the log', () => {
+  const secret = generateSecret('lk')
+  let token: string
+  let jwe: string
+  beforeAll(async () => {
+    const key = new Uint8Array(32)
+    token = await new SignJWT({ sub: 'tester' }).setProtectedHeader({ alg: 'HS256' }).sign(key)
+    jwe = (await new SecretVault([{ kid: 'one', key }]).seal(secret, 'id')) ?? ''
+  })
+
+  /** What is written for an entry. */
+  function lineOf(write: (log: Logger) => void): string {
+    const lines: string[] = []
+    write(createLogger('trace', { write: (line) => void lines.push(line) }))
+    expect(lines).toHaveLength(1)
+    expect(() => JSON.parse(lines[0] ?? '')).not.toThrow()
+    return lines[0] ?? ''
+  }
+
+  function thrown(text: string): Error {
+    return new Error(`outer ${text}`, { cause: new Error(`inner\n${text}\tafter`) })
+  }
+
+  const places: [string, (text: string, log: Logger) => void][] = [
+    ['the message', (text, log) => log.info(`before ${text} after`)],
+    ['a message all of its own', (text, log) => log.info(text)],
+    ['a message after a newline', (text, log) => log.info(`before:\n${text}\nafter`)],
+    [
+      'a message after a tab, a quote, a backslash and a bell',
+      (text, log) => log.info(`\t${text} "${text} \\${text} \u0007${text}`),
+    ],
+    ['a value', (text, log) => log.info({ secret: text }, 'message')],
+    ['a name', (text, log) => log.info({ [text]: 1 }, 'message')],
+    [
+      'a nested object',
+      (text, log) => log.info({ request: { headers: [{ authorization: `Bearer ${text}` }] } }),
+    ],
+    ['a URL', (text, log) => log.info({ url: `http://localhost/?token=${text}&secret=${text}#${text}` })],
+    ['a text of JSON', (text, log) => log.info({ body: JSON.stringify({ text: `\n${text}` }) })],
+    ['an error, its stack and its cause', (text, log) => log.error({ err: thrown(text) }, 'failed')],
+    ['an error given alone', (text, log) => log.error(thrown(text))],
+    ['a child logger', (text, log) => log.child({ text }).info('message')],
+  ]
+
+  it.each(places)('never holds a secret, a token or a sealed secret in %s', (_, write) => {
+    for (const text of [secret, generateSecret('acme_live'), token, jwe]) {
+      const line = lineOf((log) => write(text, log))
+      expect(line).not.toContain(text)
+      expect(line).not.toContain(text.slice(-20))
+      expect(line).toMatch(/\[(secret|token)\]/)
+    }
+  })
+
+  it('keeps everything else as it is', () => {
+    const text =
+      'ApiKey:018f0000-0000-7000-8000-000000000000 lk_abc123 v3.uptime-monitors.list\n"eyes" \\ \u0007 äöü'
+    expect(JSON.parse(lineOf((log) => log.info({ text }, text)))).toMatchObject({ text, msg: text })
+  })
+})
+
+describe('the log in production', () => {
+  let app: TestApp
+  let customer: Customer
+
+  beforeAll(async () => {
+    app = await startApp({ environment: { NODE_ENV: 'production', LOG_LEVEL: 'info' } })
+    customer = await createCustomer(app, {})
+  })
+  afterAll(() => app.stop())
+
+  /** The lines about an operation, once they are there. */
+  async function linesOf(operation: string, count = 1): Promise<Record<string, unknown>[]> {
+    return await vi.waitFor(async () => {
+      const log = await readFile(inject('logFile'), 'utf8')
+      const lines = log.split('\n').filter((line) => line.includes(`"${operation}"`))
+      expect(lines).toHaveLength(count)
+      return lines.map((line) => JSON.parse(line))
+    })
+  }
+
+  const variables = { note: 'a note that nobody else need read' }
+  const add = 'mutation AddLogged($note: String) { addApiKey(input: { note: $note }) { __typename } }'
+
+  it('has one line for a request over HTTP: which operation, how it went, how long it took', async () => {
+    await post(app, { query: add, variables }, { authorization: `Bearer ${customer.token}` })
+    const [line] = await linesOf('AddLogged')
+    expect(Object.keys(line ?? {}).sort()).toEqual(
+      ['codes', 'durationMs', 'level', 'method', 'operation', 'status', 'time', 'transport'].sort(),
+    )
+    expect(line).toMatchObject({
+      transport: 'http',
+      method: 'POST',
+      operation: 'AddLogged',
+      status: 200,
+      codes: [],
+    })
+    expect(line?.durationMs).toBeTypeOf('number')
+  })
+
+  it('names the codes of a request that is refused', async () => {
+    const query = 'query RefusedLogged { accounts { totalCount } }'
+    await post(app, { query }, { authorization: `Bearer ${customer.token}` })
+    expect(await linesOf('RefusedLogged')).toMatchObject([{ codes: ['FORBIDDEN'] }])
+  })
+
+  it('has one line for an operation over WebSocket', async () => {
+    const connection = await (await openRawConnection(app)).init(customer.token)
+    const query = add.replace('AddLogged', 'AddLoggedBySocket')
+    connection.send({ type: 'subscribe', id: '1', payload: { query, variables } })
+    const [line] = await linesOf('AddLoggedBySocket')
+    expect(line).toMatchObject({ transport: 'websocket', operation: 'AddLoggedBySocket', codes: [] })
+    expect(line?.durationMs).toBeTypeOf('number')
+    connection.socket.close()
+  })
+
+  it('has a line for a subscription when it ends, and for one that is cut off', async () => {
+    for (const end of ['complete', 'terminate'] as const) {
+      const connection = await (await openRawConnection(app)).init(customer.token)
+      const query = `subscription Logged${end} { liveUsage { month } }`
+      connection.send({ type: 'subscribe', id: '1', payload: { query } })
+      await connection.next()
+      if (end === 'complete') connection.send({ type: 'complete', id: '1' })
+      else connection.socket.terminate()
+      expect(await linesOf(`Logged${end}`)).toMatchObject([{ transport: 'websocket' }])
+      connection.socket.close()
+    }
+  })
+
+  it('never holds what an operation was given', async () => {
+    const authorization = `Bearer ${customer.token}`
+    const given = 'given to an operation, whatever comes of it'
+    await post(
+      app,
+      { query: 'query LastLogged($n: Int!) { viewer { subject } }', variables: { n: given } },
+      { authorization },
+    )
+    await post(app, `{"query": "{ broken ${given}`, { authorization })
+    await post(app, { query: `{ nonsense(note: "${given}") }` }, { authorization })
+    await post(app, { query: 'query AfterLastLogged { __typename }' })
+    await linesOf('AfterLastLogged')
+    const log = await readFile(inject('logFile'), 'utf8')
+    expect(log).not.toContain(given)
+    expect(log).not.toContain(variables.note)
+  })
+})
