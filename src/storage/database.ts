@@ -18,18 +18,35 @@ export interface DatabaseOptions {
   dataDir: string
   /** Told of connections that break while nobody uses them. */
   onIdleError: (error: Error) => void
+  /** How long a statement's answer is waited for; 8 seconds where left out. */
+  answerTimeoutMs?: number
 }
 
 const maxConnections = 10
 const connectTimeoutMs = 5_000
+/**
+ * Without an end to waiting, a connection that has gone dead without a word would hold on to the calls that were sent
+ * over it, and to the server when it is to stop. Shorter than the server waits for its last answers.
+ */
+const defaultAnswerTimeoutMs = 8_000
 
 /**
  * Opens the database.
  * @throws DataDirInUseError; whatever the embedded database fails to start with
  */
-export async function openDatabase({ url, dataDir, onIdleError }: DatabaseOptions): Promise<Database> {
+export async function openDatabase({
+  url,
+  dataDir,
+  onIdleError,
+  answerTimeoutMs = defaultAnswerTimeoutMs,
+}: DatabaseOptions): Promise<Database> {
   if (url !== undefined) {
-    const config = { connectionString: url, max: maxConnections, connectionTimeoutMillis: connectTimeoutMs }
+    const config = {
+      connectionString: url,
+      max: maxConnections,
+      connectionTimeoutMillis: connectTimeoutMs,
+      query_timeout: answerTimeoutMs,
+    }
     return overPool(config, 2, onIdleError, async () => {})
   }
   const embedded = await startEmbeddedDatabase(dataDir)

@@ -7,6 +7,9 @@ const migrationsUrl = new URL('../../prisma/migrations/', import.meta.url)
 /** Any number will do, as long as every server asks for the same lock. */
 const advisoryLock = 7_201_846_131
 
+/** For statements that may take long on a large database, or wait for another server's. */
+const inItsOwnTime = { query_timeout: 2_147_483_647 }
+
 /** The table as Prisma itself creates it, so that `prisma migrate deploy` and the server agree. */
 const createMigrationsTable = `
   create table if not exists _prisma_migrations (
@@ -30,7 +33,7 @@ export async function migrate(pool: Pool): Promise<string[]> {
   const migrations = await readMigrations()
   const client = await pool.connect()
   try {
-    await client.query('select pg_advisory_lock($1)', [advisoryLock])
+    await client.query({ text: 'select pg_advisory_lock($1)', values: [advisoryLock], ...inItsOwnTime })
     try {
       return await applyPending(client, migrations)
     } finally {
@@ -88,7 +91,7 @@ async function applyPending(client: PoolClient, migrations: readonly Migration[]
 async function applyOne(client: PoolClient, { name, sql, checksum }: Migration): Promise<void> {
   await client.query('begin')
   try {
-    await client.query(sql)
+    await client.query({ text: sql, ...inItsOwnTime })
     await client.query(
       `insert into _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
        values ($1, $2, $3, now(), 1)`,

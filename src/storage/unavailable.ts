@@ -32,7 +32,7 @@ const sqlStates = /^(08|53|57|58)...$|^25006$|^55P03$/
 
 /** pg says these without a code. */
 const messages =
-  /Connection terminated|timeout exceeded when trying to connect|Cannot use a pool after calling end/
+  /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Cannot use a pool after calling end/
 
 /** Whether an error of Prisma's or pg's means that the database does not answer, as against a defect. */
 export function isUnavailable(error: unknown): boolean {
