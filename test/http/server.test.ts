@@ -173,6 +173,37 @@ describe('the HTTP server', () => {
     expect(answers).toEqual([413, 200])
   })
 
+  it.each([
+    ['POST, its length told', 'POST', '', (body: string) => `Content-Length: ${body.length}\r\n\r\n${body}`],
+    [
+      'POST, in chunks',
+      'POST',
+      '',
+      (body: string) =>
+        `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+    ],
+    ['GET', 'GET', `?query=${encodeURIComponent('{ viewer { subject } }')}`, () => '\r\n'],
+  ])(
+    'answers clients that offer to go on with HTTP/2, as Java’s does: %s',
+    async (_, method, query, rest) => {
+      const { hostname, port } = new URL(app.url)
+      const socket = connect(Number(port), hostname)
+      const offer =
+        'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk'
+      const head = `Host: x\r\n${offer}\r\nAuthorization: ${authorization}\r\nContent-Type: application/json`
+      const request = `${method} /graphql${query} HTTP/1.1\r\n${head}\r\n${rest(JSON.stringify({ query: '{ viewer { subject } }' }))}`
+      const [start, end] = [request.slice(0, -7), request.slice(-7)]
+      socket.write(start)
+      await new Promise((resolve) => socket.write(end, resolve))
+      const last = 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+      const answers = socket.setEncoding('utf8')
+      const [first] = await once(answers, 'data')
+      expect(first).toContain('{"data":{"viewer":{"subject":"tester"}}}')
+      socket.write(last)
+      expect((await answers.toArray()).join('')).toContain('{"status":"alive"}')
+    },
+  )
+
   it('answers others while a slow client is still sending', async () => {
     const { hostname, port } = new URL(app.url)
     const slow = connect(Number(port), hostname)
