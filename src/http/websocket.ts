@@ -1,11 +1,18 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { ExecutionArgs, FormattedExecutionResult, GraphQLError, GraphQLFormattedError } from 'graphql'
+import {
+  type ExecutionArgs,
+  type FormattedExecutionResult,
+  type GraphQLError,
+  type GraphQLFormattedError,
+  getOperationAST,
+} from 'graphql'
 import { CloseCode, type Context as ConnectionContext } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import type { Clock } from '../clock.ts'
 import type { Principal } from '../domain/principal.ts'
+import { UnavailableError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticate } from './authenticate.ts'
 import type { GraphQLPipeline, RequestContext } from './graphql.ts'
@@ -41,6 +48,8 @@ interface Enveloped {
 const path = '/graphql'
 /** RFC 6455's registry of close codes. */
 const tryAgainLater = 1013
+/** How long operations have to end that are under way when the server stops. */
+const drainWaitMs = 9_000
 /** How long clients have to answer that a connection closes before it is cut. */
 const closeWaitMs = 2_000
 
@@ -51,6 +60,9 @@ const closeWaitMs = 2_000
 export function serveWebSocket(options: WebSocketOptions) {
   const { server, pipeline, authenticate, maskError, clock, log, requestLogLevel, maxFrameBytes } = options
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes })
+  /** Queries and mutations that are yet to be answered. Subscriptions would go on for ever. */
+  const underWay = new Set<OperationRecord>()
+  let drained: (() => void) | undefined
 
   server.on('upgrade', (request, socket, head) => {
     if (request.headers.upgrade?.toLowerCase() !== 'websocket')
@@ -98,6 +110,11 @@ export function serveWebSocket(options: WebSocketOptions) {
       const document = parse(payload.query)
       const errors = validate(schema, document)
       if (errors.length > 0) return refused(record, errors)
+      if (drained) throw new UnavailableError('The server is shutting down.')
+      if (
+        getOperationAST(document, payload.operationName as string | undefined)?.operation !== 'subscription'
+      )
+        underWay.add(record)
       return {
         schema,
         document,
@@ -107,6 +124,7 @@ export function serveWebSocket(options: WebSocketOptions) {
         rootValue: { execute, subscribe },
       } as ExecutionArgs
     } catch (error) {
+      underWay.delete(record)
       return refused(record, [error])
     }
   }
@@ -135,11 +153,14 @@ export function serveWebSocket(options: WebSocketOptions) {
         return { ...(result as FormattedExecutionResult), errors: result.errors.map(shown) }
       },
       // What a subscription is ended by has not been through the pipeline's masking.
-      onError: (_connection, _id, _payload, errors) => errors.map((error) => shown(maskError(error))),
-      onComplete: ({ extra }, id) => logOperation(extra, id),
+      onError: ({ extra }, id, _payload, errors) => {
+        ended(extra, id)
+        return errors.map((error) => shown(maskError(error)))
+      },
+      onComplete: ({ extra }, id) => ended(extra, id),
       onDisconnect: ({ extra }) => {
         extra.cancelExpiry?.()
-        for (const id of extra.records?.keys() ?? []) logOperation(extra, id)
+        for (const id of extra.records?.keys() ?? []) ended(extra, id)
       },
       isProd: true,
     },
@@ -152,10 +173,12 @@ export function serveWebSocket(options: WebSocketOptions) {
     socket.on('error', (err) => log.debug({ err }, 'a WebSocket broke'))
   })
 
-  function logOperation(extra: ConnectionState, id: string): void {
+  function ended(extra: ConnectionState, id: string): void {
     const record = extra.records?.get(id)
     if (!record) return
     extra.records?.delete(id)
+    underWay.delete(record)
+    if (underWay.size === 0) drained?.()
     log[requestLogLevel]({
       transport: 'websocket',
       operation: record.operation,
@@ -164,8 +187,20 @@ export function serveWebSocket(options: WebSocketOptions) {
     })
   }
 
-  /** Closes every connection with 1001, and cuts those that do not answer in time. */
+  /** Resolves when every operation that was taken is answered, or has had its time; further ones are refused. */
+  async function drain(): Promise<void> {
+    let giveUp: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      drained = resolve
+      giveUp = setTimeout(resolve, drainWaitMs)
+      if (underWay.size === 0) resolve()
+    })
+    clearTimeout(giveUp)
+  }
+
+  /** Answers what was taken, closes every connection with 1001, and cuts those that do not answer in time. */
   async function stop(): Promise<void> {
+    await drain()
     const cut = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate()
     }, closeWaitMs)
