@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { InvalidInputError, LatchkeyError, type LatchkeyErrorCode } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticate } from './authenticate.ts'
@@ -49,11 +50,18 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     if (pathname === '/ready') return void answerReady(response, options)
     sendJson(response, 404, { message: `There is nothing here. GraphQL is at ${path}.` })
   })
+  const connections = new Set<Socket>()
+  server.on('connection', (socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
 
   async function stop(): Promise<void> {
     stopping = true
     const closed = new Promise((resolve) => server.close(resolve))
     for (const response of open) if (isEventStream(response)) response.destroy()
+    // Node.js takes connections that browsers open in advance, and on which nothing was asked yet, for busy.
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
     server.closeIdleConnections()
     const cut = setTimeout(() => server.closeAllConnections(), stopWaitMs)
     await closed
