@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { customerScopes } from '../../src/development.ts'
-import { noteSecrets, startApp, type TestApp } from '../support/app.ts'
+import { databases, noteSecrets, startApp, type TestApp } from '../support/app.ts'
 import { createGateway } from '../support/customer.ts'
 import { contentsOf, expectRefusal, post } from '../support/http.ts'
 import { closeOf, rawWebSocket } from '../support/websocket.ts'
@@ -207,10 +207,13 @@ describe('a scope', () => {
   })
 })
 
-describe('the account that a token names', () => {
+describe.each(databases)('on %s, the account that a token names', (database) => {
   let app: TestApp
   beforeAll(async () => {
-    app = await startApp({ environment: { AUTH_ACCOUNT_CLAIM: 'customer', DEFAULT_PLAN: 'professional' } })
+    app = await startApp({
+      database,
+      environment: { AUTH_ACCOUNT_CLAIM: 'customer', DEFAULT_PLAN: 'professional' },
+    })
   })
   afterAll(() => app.stop())
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { globalIdOf } from '../../src/schema/global-id.ts'
-import { startApp, type TestApp } from '../support/app.ts'
+import { databases, startApp, type TestApp } from '../support/app.ts'
 import { createCustomer, createGateway } from '../support/customer.ts'
 import { contentsOf, expectNothingInternal, expectRefusal, post } from '../support/http.ts'
 
@@ -13,7 +13,7 @@ const planId = globalIdOf('Plan', '018f0000-0000-7000-8000-000000000000')
 const badIds = ['', 'garbage', '🔑', unknownId, planId, 'QXBpS2V5', 'QXBpS2V5OjE', `${unknownId}\u0000`]
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
-describe('a bad input', () => {
+describe.each(databases)('on %s, a bad input', (database) => {
   let app: TestApp
   let customer: string
   let operator: string
@@ -23,7 +23,7 @@ describe('a bad input', () => {
   let before: Awaited<ReturnType<typeof contentsOf>>
 
   beforeAll(async () => {
-    app = await startApp()
+    app = await startApp({ database })
     operator = await app.token({ scopes: ['admin'] })
     const owner = await createCustomer(app, {})
     customer = owner.token
