@@ -24,7 +24,13 @@ export function redact(line: string): string {
   })
 }
 
-/** JSON lines on standard output (or to `destination`), with secrets and tokens taken out of every line. */
+/** Lines are written together, when there are this many bytes of them and at the latest after this long. */
+const buffering = { minLength: 4_096, periodicFlush: 200 }
+
+/**
+ * JSON lines on standard output (or to `destination`), with secrets and tokens taken out of every line. What is
+ * still buffered when the process exits is written then; a process that is killed takes it along.
+ */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
     level,
@@ -32,5 +38,5 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     timestamp: pino.stdTimeFunctions.isoTime,
     hooks: { streamWrite: redact },
   }
-  return destination ? pino(options, destination) : pino(options)
+  return pino(options, destination ?? pino.destination({ sync: false, ...buffering }))
 }

@@ -31,7 +31,11 @@ function checksumOf(random: string): string {
 
 /** A new secret: `<prefix>_<32 base62 characters from a CSPRNG><6 base62 characters of their CRC-32>`. */
 export function generateSecret(prefix: string): string {
-  const random = randomPart()
+  return secretFrom(prefix, randomPart())
+}
+
+/** The secret that has these 32 base62 characters for its random part. */
+export function secretFrom(prefix: string, random: string): string {
   return `${prefix}_${random}${checksumOf(random)}`
 }
 

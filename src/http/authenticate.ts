@@ -6,6 +6,7 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from 'jose'
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import type { Principal } from '../domain/principal.ts'
 import { externalIdRule } from '../domain/text.ts'
@@ -31,6 +32,23 @@ export type Authenticate = (authorization: string | undefined) => Promise<Princi
 /** An unknown key id makes the keys be fetched again, but not more often than this. */
 const refetchAfterMs = 200
 
+/**
+ * A token that was good is not checked again for this long, or until it expires: its signature costs more than
+ * all else of a request. A key that its issuer withdraws is thus trusted for this much longer.
+ */
+const checkedForMs = 30_000
+const maxCheckedTokens = 10_000
+
+interface CheckedToken {
+  principal: Principal
+  until: Date
+}
+
+function checkAgainAt({ expiresAt }: Principal, now: Date): Date {
+  const at = now.getTime() + checkedForMs
+  return expiresAt && expiresAt.getTime() < at ? expiresAt : new Date(at)
+}
+
 /** Makes the one function that all tokens are checked by, whichever way they come in. */
 export function createAuthenticate(options: AuthenticateOptions, clock: Clock): Authenticate {
   const { jwksUrl, secret, issuer, audience, accountClaim } = options
@@ -51,12 +69,18 @@ export function createAuthenticate(options: AuthenticateOptions, clock: Clock): 
     throw new errors.JOSEAlgNotAllowed('no key for this algorithm')
   }
 
+  const checked = new LRUCache<string, CheckedToken>({ max: maxCheckedTokens })
+
   return async (authorization) => {
     if (authorization === undefined) return null
+    const known = checked.get(authorization)
+    if (known && clock.now() < known.until) return known.principal
     const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
     if (!token) throw invalidToken()
     try {
-      return principalFrom(await verify(token), accountClaim)
+      const principal = principalFrom(await verify(token), accountClaim)
+      checked.set(authorization, { principal, until: checkAgainAt(principal, clock.now()) })
+      return principal
     } catch (cause) {
       if (cause instanceof LatchkeyError) throw cause
       throw isTokensFault(cause)

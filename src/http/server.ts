@@ -77,6 +77,7 @@ function isEventStream(response: ServerResponse): boolean {
 
 /** The path that is asked for; null where what was sent is no path at all, as `//` is not. */
 export function pathnameOf({ url = '' }: IncomingMessage): string | null {
+  if (url === path) return path
   return URL.canParse(url, 'http://localhost') ? new URL(url, 'http://localhost').pathname : null
 }
 
@@ -177,9 +178,11 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
     })
     // Of a client that hangs up there is an error only while somebody listens for it, but always a close.
     request.on('error', () => {})
-    request.once('close', () => reject(new ClientGoneError()))
+    request.once('close', () => {
+      if (!request.complete) reject(new ClientGoneError())
+    })
     request.once('end', () => {
-      const body = Buffer.concat(chunks)
+      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
       if (isUtf8(body)) resolve(body)
       else reject(new BodyError(400, 'The body is not valid UTF-8.'))
     })

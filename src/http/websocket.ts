@@ -1,5 +1,5 @@
-import type { IncomingMessage, Server } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
 import {
   type ExecutionArgs,
   type FormattedExecutionResult,
@@ -7,18 +7,19 @@ import {
   type GraphQLFormattedError,
   getOperationAST,
 } from 'graphql'
-import { CloseCode, type Context as ConnectionContext } from 'graphql-ws'
-import { type Extra, useServer } from 'graphql-ws/use/ws'
-import { WebSocketServer } from 'ws'
+import { CloseCode, type Context as ConnectionContext, handleProtocols, makeServer } from 'graphql-ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import type { Clock } from '../clock.ts'
 import type { Principal } from '../domain/principal.ts'
 import { UnavailableError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Authenticate } from './authenticate.ts'
+import { answerWithoutUpgrade } from './declined-upgrade.ts'
 import type { GraphQLPipeline, RequestContext } from './graphql.ts'
 import type { MaskError } from './mask-error.ts'
 import { noteErrors, type OperationRecord, type RequestLogLevel } from './operation-record.ts'
 import { pathnameOf } from './server.ts'
+import { serveConnection } from './websocket-connection.ts'
 
 export interface WebSocketOptions {
   server: Server
@@ -31,13 +32,16 @@ export interface WebSocketOptions {
   maxFrameBytes: number
 }
 
-type Connection = ConnectionContext<Record<string, unknown> | undefined, Extra & ConnectionState>
-
-type ConnectionState = Record<PropertyKey, unknown> & {
+/** What is kept of a connection. */
+interface Extra {
+  socket: WebSocket
   principal?: Principal | null
   cancelExpiry?: () => void
-  records?: Map<string, OperationRecord & { startedAt: number }>
+  /** Of the operations that are under way, by their ids. */
+  records: Map<string, OperationRecord & { startedAt: number }>
 }
+
+type Connection = ConnectionContext<Record<string, unknown> | undefined, Extra>
 
 /** The envelop-made functions travel to graphql-ws's hooks as the root value of the operation they belong to. */
 interface Enveloped {
@@ -48,6 +52,9 @@ interface Enveloped {
 const path = '/graphql'
 /** RFC 6455's registry of close codes. */
 const tryAgainLater = 1013
+const goingAway = 1001
+/** How often clients are asked whether they are still there. */
+const keepAliveMs = 12_000
 /** How long operations have to end that are under way when the server stops. */
 const drainWaitMs = 9_000
 /** How long clients have to answer that a connection closes before it is cut. */
@@ -59,7 +66,7 @@ const closeWaitMs = 2_000
  */
 export function serveWebSocket(options: WebSocketOptions) {
   const { server, pipeline, authenticate, maskError, clock, log, requestLogLevel, maxFrameBytes } = options
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes })
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, handleProtocols })
   /** Queries and mutations that are yet to be answered. Subscriptions would go on for ever. */
   const underWay = new Set<OperationRecord>()
   let drained: (() => void) | undefined
@@ -71,9 +78,12 @@ export function serveWebSocket(options: WebSocketOptions) {
     socket.on('error', (err) => log.debug({ err }, 'a connection broke while it was upgraded'))
     if (pathnameOf(request) !== path)
       return socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    sockets.handleUpgrade(request, socket, head, (webSocket) =>
-      sockets.emit('connection', webSocket, request),
-    )
+    if (drained)
+      return socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const extra = { socket: webSocket, records: new Map() }
+      serveConnection({ protocol, socket: webSocket, request, extra, log, keepAliveMs })
+    })
   })
 
   async function onConnect({ extra, connectionParams }: Connection): Promise<boolean> {
@@ -100,7 +110,6 @@ export function serveWebSocket(options: WebSocketOptions) {
     payload: { query: string; operationName?: unknown; variables?: unknown },
   ) {
     const record = { codes: new Set<string>(), startedAt: performance.now() }
-    extra.records ??= new Map()
     extra.records.set(id, record)
     const context: RequestContext = { principal: extra.principal ?? null, record }
     const { schema, parse, validate, contextFactory, execute, subscribe } = pipeline.getEnveloped(
@@ -141,42 +150,32 @@ export function serveWebSocket(options: WebSocketOptions) {
     return { ...formatted, extensions }
   }
 
-  const { dispose } = useServer<Record<string, unknown> | undefined, ConnectionState>(
-    {
-      execute: (args) => (args.rootValue as Enveloped).execute(args as ExecutionArgs),
-      subscribe: (args) => (args.rootValue as Enveloped).subscribe(args as ExecutionArgs),
-      onConnect,
-      onSubscribe,
-      onNext({ extra }, id, _payload, _args, result) {
-        if (!result.errors) return
-        noteErrors(extra.records?.get(id), result)
-        return { ...(result as FormattedExecutionResult), errors: result.errors.map(shown) }
-      },
-      // What a subscription is ended by has not been through the pipeline's masking.
-      onError: ({ extra }, id, _payload, errors) => {
-        ended(extra, id)
-        return errors.map((error) => shown(maskError(error)))
-      },
-      onComplete: ({ extra }, id) => ended(extra, id),
-      onDisconnect: ({ extra }) => {
-        extra.cancelExpiry?.()
-        for (const id of extra.records?.keys() ?? []) ended(extra, id)
-      },
-      isProd: true,
+  const protocol = makeServer<Record<string, unknown> | undefined, Extra>({
+    execute: (args) => (args.rootValue as Enveloped).execute(args as ExecutionArgs),
+    subscribe: (args) => (args.rootValue as Enveloped).subscribe(args as ExecutionArgs),
+    onConnect,
+    onSubscribe,
+    onNext({ extra }, id, _payload, _args, result) {
+      if (!result.errors) return
+      noteErrors(extra.records.get(id), result)
+      return { ...(result as FormattedExecutionResult), errors: result.errors.map(shown) }
     },
-    sockets,
-  )
-
-  // graphql-ws writes a client's faults on the console, where they are neither JSON nor redacted.
-  sockets.on('connection', (socket) => {
-    socket.removeAllListeners('error')
-    socket.on('error', (err) => log.debug({ err }, 'a WebSocket broke'))
+    // What a subscription is ended by has not been through the pipeline's masking.
+    onError: ({ extra }, id, _payload, errors) => {
+      ended(extra, id)
+      return errors.map((error) => shown(maskError(error)))
+    },
+    onComplete: ({ extra }, id) => ended(extra, id),
+    onDisconnect: ({ extra }) => {
+      extra.cancelExpiry?.()
+      for (const id of extra.records.keys()) ended(extra, id)
+    },
   })
 
-  function ended(extra: ConnectionState, id: string): void {
-    const record = extra.records?.get(id)
+  function ended(extra: Extra, id: string): void {
+    const record = extra.records.get(id)
     if (!record) return
-    extra.records?.delete(id)
+    extra.records.delete(id)
     underWay.delete(record)
     if (underWay.size === 0) drained?.()
     log[requestLogLevel]({
@@ -204,25 +203,11 @@ export function serveWebSocket(options: WebSocketOptions) {
     const cut = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate()
     }, closeWaitMs)
-    await dispose()
+    const closed = Promise.all([...sockets.clients].map((socket) => once(socket, 'close')))
+    for (const socket of sockets.clients) socket.close(goingAway, 'Going away')
+    await closed
     clearTimeout(cut)
   }
 
   return { stop }
-}
-
-/**
- * Answers a request that offers to go on with a protocol that is not spoken here (Java's client offers HTTP/2).
- * An offer may be passed over, but Node.js 20 stops reading HTTP where one is made: so the request is put back
- * into the connection without it, and the server begins to read the connection anew.
- */
-function answerWithoutUpgrade(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
-  for (let i = 0; i < request.rawHeaders.length; i += 2) {
-    const [name = '', value] = request.rawHeaders.slice(i, i + 2)
-    if (!/^(upgrade|connection|http2-settings)$/i.test(name)) lines.push(`${name}: ${value}`)
-  }
-  if (/\bclose\b/i.test(request.headers.connection ?? '')) lines.push('Connection: close')
-  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-  server.emit('connection', socket)
 }
