@@ -1,3 +1,4 @@
+import type { GraphQLSchema } from 'graphql'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { Accounts } from './domain/accounts.ts'
@@ -12,6 +13,7 @@ import { createAuthenticate } from './http/authenticate.ts'
 import { createGraphiQL, type Explorer } from './http/graphiql.ts'
 import { createGraphQLPipeline } from './http/graphql.ts'
 import { createMaskError } from './http/mask-error.ts'
+import { answerPlainPost } from './http/plain-post.ts'
 import { createHttpServer, listen } from './http/server.ts'
 import { serveWebSocket } from './http/websocket.ts'
 import type { Logger } from './log.ts'
@@ -31,6 +33,10 @@ export interface AppOptions {
   clock?: Clock
   /** Reads what GraphiQL is filled in with; left out, there are placeholders. */
   explorer?: ((services: Services) => Promise<Explorer>) | undefined
+  /** False: Yoga answers every request. What is answered is the same, which tests hold it to. */
+  plainHttp?: boolean | undefined
+  /** Another schema in place of Latchkey's own; the bench puts a no-op beside it. */
+  schema?: GraphQLSchema | undefined
 }
 
 export interface App {
@@ -52,7 +58,8 @@ export class UnknownDefaultPlanError extends Error {}
  * @throws DataDirInUseError, UnknownDefaultPlanError, what the database cannot be opened or migrated with, and
  * Node's EADDRINUSE
  */
-export async function createApp({ config, log, clock = systemClock, explorer }: AppOptions): Promise<App> {
+export async function createApp(options: AppOptions): Promise<App> {
+  const { config, log, clock = systemClock } = options
   const { databaseUrl, dataDir } = config
   const database = await openDatabase({
     url: databaseUrl,
@@ -62,7 +69,7 @@ export async function createApp({ config, log, clock = systemClock, explorer }: 
   try {
     const parts = createServices(config, log, clock, database)
     await prepareDatabase(config, log, database, parts.services)
-    const transports = await startTransports(config, log, clock, database, parts.services, explorer)
+    const transports = await startTransports(options, clock, database, parts.services)
     let stopped: Promise<void> | undefined
     return {
       url: transports.url,
@@ -153,21 +160,24 @@ export async function prepareDatabase(
 }
 
 async function startTransports(
-  config: Config,
-  log: Logger,
+  { config, log, explorer, plainHttp = true, schema }: AppOptions,
   clock: Clock,
   { pool }: Database,
   services: Services,
-  explorer: AppOptions['explorer'],
 ): Promise<{ url: string; stop: () => Promise<void> }> {
   const maskError = createMaskError({ log, isUnavailable })
   const authenticate = createAuthenticate(config.auth, clock)
   const graphiql = config.graphiql ? createGraphiQL(explorer && (() => explorer(services))) : undefined
-  const pipeline = createGraphQLPipeline({ services, maskError, graphiql })
+  const pipeline = createGraphQLPipeline({ services, maskError, graphiql, schema })
   const checkReady = async () => void (await pool.query('select 1'))
   const requestLogLevel = config.production ? 'info' : 'debug'
   const shared = { pipeline, authenticate, maskError, log, requestLogLevel } as const
-  const http = createHttpServer({ ...shared, maxBodyBytes: maxRequestBytes, checkReady })
+  const http = createHttpServer({
+    ...shared,
+    maxBodyBytes: maxRequestBytes,
+    checkReady,
+    answerPlain: plainHttp ? answerPlainPost : undefined,
+  })
   const webSocket = serveWebSocket({
     ...shared,
     server: http.server,
