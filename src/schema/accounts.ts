@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { externalIdRule, lineOfText } from '../domain/text.ts'
 import { InvalidInputError } from '../errors.ts'
 import { builder } from './builder.ts'
-import { containing, pageByComparison, pageRule } from './connection.ts'
+import { containing, pageByComparison, pageCost, pageRule } from './connection.ts'
 import type { Context } from './context.ts'
 import { reachableAccounts, reachableApiKeys } from './reach.ts'
 import { AccountUsage, accountUsage } from './usage.ts'
@@ -31,6 +31,7 @@ export const Account = builder.prismaNode('Account', {
         search: t.arg.string({ description: 'Only keys whose note or start holds this, in either case.' }),
       },
       validate: pageRule,
+      complexity: pageCost,
       resolve: (query, account, { search }, context) => {
         const { page, beyond } = pageByComparison(query, 'asc')
         return context.prisma.apiKey.findMany({
@@ -125,6 +126,7 @@ builder.queryField('accounts', (t) =>
       }),
     },
     validate: pageRule,
+    complexity: pageCost,
     resolve: (query, _root, { search }, { prisma }) => {
       const { page, beyond } = pageByComparison(query, 'desc')
       return prisma.account.findMany({ ...page, where: { AND: [matching(search), beyond] } })

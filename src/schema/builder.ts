@@ -12,6 +12,7 @@ import { hasScope, type Scope } from '../domain/principal.ts'
 import { ForbiddenError, InvalidInputError, QueryTooComplexError, UnauthenticatedError } from '../errors.ts'
 import type PrismaTypes from '../generated/pothos.ts'
 import { getDatamodel } from '../generated/pothos.ts'
+import { defaultPageSize } from './connection.ts'
 import type { Context } from './context.ts'
 import { globalIdOf, type NodeType, parseGlobalId } from './global-id.ts'
 import { MonthScalar } from './month-scalar.ts'
@@ -85,10 +86,18 @@ export const builder = new SchemaBuilder<{
   relay: {
     clientMutationId: 'omit',
     cursorType: 'String',
-    nodesOnConnection: { description: 'The rows of the page, without their cursors.' },
+    nodesOnConnection: {
+      description: 'The rows of the page, without their cursors.',
+      complexity: { field: 1, multiplier: 1 },
+    },
     encodeGlobalID: (typename, id) => globalIdOf(typename as NodeType, String(id)),
     decodeGlobalID: parseGlobalId,
-    edgesFieldOptions: { nullable: false, description: 'The rows of the page, each with its cursor.' },
+    // A page costs as much as it has rows, which the connection itself counts.
+    edgesFieldOptions: {
+      nullable: false,
+      description: 'The rows of the page, each with its cursor.',
+      complexity: { field: 1, multiplier: 1 },
+    },
     nodeFieldOptions: { nullable: false, description: 'The row.' },
     cursorFieldOptions: { description: 'Where the row stands: give it as after or before.' },
     pageInfoFieldOptions: { description: 'Whether there are more rows on either side, and where to go on.' },
@@ -133,7 +142,7 @@ export const builder = new SchemaBuilder<{
     client: ({ prisma }) => prisma,
     dmmf: getDatamodel(),
     maxConnectionSize: 100,
-    defaultConnectionSize: 20,
+    defaultConnectionSize: defaultPageSize,
     filterConnectionTotalCount: true,
   },
 })

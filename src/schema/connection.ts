@@ -46,3 +46,17 @@ export function pageByComparison<
 export function containing(search: string) {
   return { contains: search.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const }
 }
+
+/** Rows of a page that says nothing of its size. */
+export const defaultPageSize = 20
+
+/** What a page costs: what is asked of a row, as many times as it may have rows. */
+export function pageCost({
+  first,
+  last,
+}: {
+  first?: number | null | undefined
+  last?: number | null | undefined
+}) {
+  return { field: 1, multiplier: first ?? last ?? defaultPageSize }
+}
