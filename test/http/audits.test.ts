@@ -1,15 +1,15 @@
 import { serverAudits } from 'graphql-http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startApp, type TestApp } from '../support/app.ts'
+import { httpPaths, startApp, type TestApp } from '../support/app.ts'
 
-let app: TestApp
+describe.each(httpPaths)('GraphQL over HTTP by %s, by the audits of graphql-http', (_path, plainHttp) => {
+  let app: TestApp
 
-beforeAll(async () => {
-  app = await startApp()
-})
-afterAll(() => app.stop())
+  beforeAll(async () => {
+    app = await startApp({ plainHttp })
+  })
+  afterAll(() => app.stop())
 
-describe('GraphQL over HTTP, by the audits of graphql-http', () => {
   const audits = serverAudits({ url: () => `${app.url}/graphql`, fetchFn: fetch })
 
   it.each(audits.map(({ name, fn }) => [name, fn] as const))('%s', async (_, audit) => {

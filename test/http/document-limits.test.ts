@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startApp, type TestApp } from '../support/app.ts'
+import { httpPaths, startApp, type TestApp } from '../support/app.ts'
 import { createCustomer, createGateway } from '../support/customer.ts'
 import { contentsOf, expectRefusal, post } from '../support/http.ts'
 
@@ -13,14 +13,14 @@ const nested = (depth: number, field: string, leaf: string) =>
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-describe('an operation that costs too much', () => {
+describe.each(httpPaths)('an operation that costs too much, by %s', (_path, plainHttp) => {
   let app: TestApp
   let customer: string
   let gateway: string
   let secret: string
 
   beforeAll(async () => {
-    app = await startApp()
+    app = await startApp({ plainHttp })
     const owner = await createCustomer(app, {})
     customer = owner.token
     gateway = (await createGateway(app)).token

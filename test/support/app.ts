@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core'
 import pg from 'pg'
 import { inject } from 'vitest'
-import { type App, createApp } from '../../src/app.ts'
+import { type App, type AppOptions, createApp } from '../../src/app.ts'
 import { type Config, readConfig } from '../../src/config.ts'
 import { mintToken, type TokenClaims } from '../../src/development.ts'
 import { createLogger } from '../../src/log.ts'
@@ -18,6 +18,12 @@ export type DatabaseKind = 'embedded' | 'PostgreSQL'
 
 /** The databases that are there, for `describe.each`: the embedded one always is. */
 export const databases: DatabaseKind[] = inject('postgres') ? ['embedded', 'PostgreSQL'] : ['embedded']
+
+/** The two ways that a request over HTTP can be answered in, for `describe.each`: they must not differ. */
+export const httpPaths = [
+  ['the plain path and Yoga', true],
+  ['Yoga alone', false],
+] as const
 
 /** What a GraphQL response holds. */
 export interface Response<Data> {
@@ -51,6 +57,9 @@ export interface TestAppOptions {
   ownsStorage?: boolean
   clock?: TestClock
   environment?: Record<string, string>
+  explorer?: AppOptions['explorer']
+  /** False: Yoga answers every request over HTTP. */
+  plainHttp?: boolean
 }
 
 /** A database of a test's own. */
@@ -109,7 +118,8 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     },
   )
   const log = createLogger(config.logLevel, createWriteStream(inject('logFile'), { flags: 'a' }))
-  const app = await createApp({ config, log, clock })
+  const { explorer, plainHttp } = options
+  const app = await createApp({ config, log, clock, explorer, plainHttp })
   const ownsStorage = options.ownsStorage ?? !options.storage
   const stop = async () => {
     await app.stop()
