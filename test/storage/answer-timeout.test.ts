@@ -28,12 +28,12 @@ describe.runIf(inject('postgres'))('a database that does not answer in time', ()
   })
 
   it('is given up on, and counts as unavailable', async () => {
-    for (const asked of [
-      database.pool.query('select pg_sleep(3)'),
-      database.prisma.$queryRaw`select pg_sleep(3)::text`,
-      database.prisma.$transaction((tx) => tx.$queryRaw`select pg_sleep(3)::text`),
+    for (const ask of [
+      () => database.pool.query('select pg_sleep(3)'),
+      () => database.prisma.$queryRaw`select pg_sleep(3)::text`,
+      () => database.prisma.$transaction((tx) => tx.$queryRaw`select pg_sleep(3)::text`),
     ]) {
-      const error = await errorOf(asked)
+      const error = await errorOf(ask())
       expect([String(error), isUnavailable(error)]).toEqual([expect.any(String), true])
     }
     // A transaction gives its connection back as it is; the next to use it finds out.
