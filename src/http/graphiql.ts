@@ -53,6 +53,8 @@ function pageOptions(explorer: Explorer | undefined): PageOptions {
     shouldPersistHeaders: explorer !== undefined,
     // Not over WebSocket: there the page would send one token for all tabs, and not the tab's own.
     subscriptionsProtocol: 'SSE',
+    // Subscriptions, too: nothing of an operation belongs in an address.
+    method: 'POST',
     // The page would otherwise keep its address in step with the editor, secrets that stand there included.
     onEditQuery: null,
     filledIn: [...Object.values(tokens ?? {}), meteredSecret, changedId],
@@ -66,7 +68,7 @@ const placeholders: TabKeys & { tokens?: undefined } = {
 }
 
 const scopesOf: Record<Role, string> = {
-  customer: 'keys:read keys:write keys:reveal, and an account',
+  customer: 'keys:read keys:write keys:reveal',
   gateway: 'calls:meter',
   operator: 'admin',
 }
@@ -75,7 +77,8 @@ const scopesOf: Record<Role, string> = {
 function headersFor(role: Role, token: string | undefined): string {
   if (token !== undefined) return JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2)
   return `{
-  // A token of the ${role} (${scopesOf[role]}):
+  // A token of the ${role}, with the scopes
+  // ${scopesOf[role]}:
   // "Authorization": "Bearer …"
 }`
 }
@@ -92,8 +95,11 @@ export function renderGraphiQL(pageOptions: GraphiQLOptions): string {
     .digest('base64url')
   const current = JSON.stringify({ tabs, filledIn }).replaceAll('<', '\\u003c')
   const script = `<script>(${refreshStoredTabs})(localStorage, ${current})</script>`
-  return renderPage(options).replace('<head>', () => `<head>${script}`)
+  return renderPage(options).replace('<head>', () => `<head>${script}${tabsStayInPlace}`)
 }
+
+/** GraphiQL's animation leaves tabs with a shift that shows only when they are pressed: the first click would miss. */
+const tabsStayInPlace = '<style>.graphiql-tab { transform: none !important }</style>'
 
 /**
  * Runs in the browser before GraphiQL, which keeps its tabs in localStorage and prefers them to those it is given:

@@ -1,0 +1,161 @@
+import { mkdir } from 'node:fs/promises'
+import { get } from 'node:http'
+import { text } from 'node:stream/consumers'
+import type { Browser } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { customerScopes, demoExplorer, demoTokens, seedDemoAccount } from '../../src/development.ts'
+import type { Explorer } from '../../src/http/graphiql.ts'
+import { noteSecrets, startApp, type TestApp } from '../support/app.ts'
+import { GraphiqlWindow, hasBrowser, launchBrowser } from '../support/browser.ts'
+import { createGateway } from '../support/customer.ts'
+import { AccountOverview, RegenerateApiKey } from '../support/operations.ts'
+
+let app: TestApp
+let tokens: Explorer['tokens']
+
+/** As development starts it. */
+beforeAll(async () => {
+  app = await startApp({ explorer: (services) => demoExplorer(services, tokens) })
+  tokens = await demoTokens(app.config.auth)
+  Object.values(tokens).forEach(noteSecrets)
+  await seedDemoAccount(app.services)
+})
+afterAll(() => app.stop())
+
+const demoKeys = async () =>
+  (await app.query(AccountOverview, { as: tokens.customer })).data.account?.apiKeys.nodes ?? []
+
+describe('the page with tokens', () => {
+  const page = (url: string, headers: Record<string, string>) =>
+    new Promise<string>((resolve, reject) => {
+      get(`${url}/graphql`, { headers: { accept: 'text/html', ...headers } }, (response) =>
+        resolve(text(response)),
+      ).on('error', reject)
+    })
+
+  it('goes to whoever opens it on this machine', async () => {
+    const html = await page(app.url, {})
+    for (const token of Object.values(tokens)) expect(html).toContain(token)
+    for (const host of ['localhost:4000', '[::1]:4000', '192.168.0.7'])
+      expect(await page(app.url, { host })).toContain(tokens.operator)
+  })
+
+  it('does not go to the scripts of other sites', async () => {
+    for (const headers of [{ origin: 'https://example.org' }, { host: 'example.org:4000' }]) {
+      const html = await page(app.url, headers)
+      expect(html).toContain('renderYogaGraphiQL')
+      for (const secret of [...Object.values(tokens), ...(await demoKeys()).map((key) => String(key.secret))])
+        expect(html).not.toContain(secret)
+    }
+  })
+})
+
+describe.runIf(hasBrowser)('GraphiQL in a browser', { timeout: 90_000 }, () => {
+  let browser: Browser
+  let window: GraphiqlWindow
+
+  beforeAll(async () => {
+    browser = await launchBrowser()
+  })
+  afterAll(() => browser?.close())
+  beforeEach(async () => {
+    window = await GraphiqlWindow.open(browser, app.url)
+  })
+  afterEach(() => window.page.context().close())
+
+  it('loads nothing from elsewhere, has no errors, and keeps its address to itself', async () => {
+    await window.run('Keys')
+    await window.turnTo('AddKey')
+    const elsewhere = window.loadedFrom.filter(
+      (url) => !/^(blob|data):/.test(url) && !url.startsWith(app.url),
+    )
+    expect(elsewhere).toEqual([])
+    expect(window.errors).toEqual([])
+    expect(window.page.url()).toBe(`${app.url}/graphql`)
+  })
+
+  it('watches counts live while calls are metered', async () => {
+    const gateway = await createGateway(app)
+    const [first, second] = await demoKeys()
+    await window.turnTo('LiveCounts')
+    await window.play()
+    await window.result(/"snapshot": true/)
+    for (let i = 0; i < 5; i++) {
+      const secrets = [first?.secret, first?.secret, second?.secret].map(String)
+      const decisions = await Promise.all(secrets.map((secret) => gateway.meter(secret)))
+      const calls = Math.max(...decisions.map(({ accountUsage }) => accountUsage?.calls ?? 0))
+      await window.result(new RegExp(`"snapshot": false[^]*"account": {\\s*"calls": ${calls},`))
+    }
+    await mkdir('test-results', { recursive: true })
+    await window.page.screenshot({ path: 'test-results/graphiql-live.png' })
+    expect(window.errors).toEqual([])
+  })
+
+  it('runs every tab as it stands', async () => {
+    const answers: Record<string, string> = {}
+    for (const tab of (await window.tabs()).filter((title) => title !== 'LiveCounts')) {
+      const response = await window.run(tab)
+      expect([tab, response.errors]).toEqual([tab, undefined])
+      answers[tab] = /"(?:__typename|code)":"(\w+)"/.exec(JSON.stringify(response))?.[1] ?? 'data'
+      await window.result(/"data"/)
+    }
+    expect(answers).toEqual({
+      Keys: 'data',
+      AddKey: 'AddApiKeyPayload',
+      Note: 'SetApiKeyNotePayload',
+      Access: 'ConfigureApiKeyAccessPayload',
+      Regenerate: 'RegenerateApiKeyPayload',
+      MeterCall: 'ADMITTED',
+      Accounts: 'data',
+      ChangePlan: 'SaveAccountPayload',
+      RemoveKey: 'RemoveApiKeyPayload',
+    })
+    expect(window.errors).toEqual([])
+  })
+
+  it('holds the keys and tokens of now when it is loaded again, and the tabs as they were left', async () => {
+    const tabs = await window.tabs()
+    await window.run('RemoveKey')
+    const [metered] = await demoKeys()
+    const regenerated = { as: tokens.customer, variables: { id: metered?.id ?? '' } }
+    await app.query(RegenerateApiKey, regenerated)
+    // Tokens that the server does not know, as those of a data directory that is gone; then good ones again.
+    const good = tokens
+    const dead = await demoTokens({ ...app.config.auth, secret: new Uint8Array(32) })
+    tokens = dead
+    await window.reload()
+    tokens = good
+    await window.reload()
+    expect(await window.tabs()).toEqual(tabs)
+    expect(await window.run('MeterCall')).toMatchObject({ data: { meterApiCall: { code: 'ADMITTED' } } })
+    expect(await window.run('RemoveKey')).toMatchObject({
+      data: { removeApiKey: { __typename: 'RemoveApiKeyPayload' } },
+    })
+    const stored = await window.page.evaluate(() => JSON.stringify({ ...localStorage }))
+    for (const token of Object.values(dead)) expect(stored).not.toContain(token)
+  })
+})
+
+describe.runIf(hasBrowser)('GraphiQL in production', { timeout: 90_000 }, () => {
+  it('opens without tokens, takes one, and does not keep it', async () => {
+    const environment = { NODE_ENV: 'production', GRAPHIQL: 'on' }
+    const production = await startApp({ environment })
+    const browser = await launchBrowser()
+    try {
+      const window = await GraphiqlWindow.open(browser, production.url)
+      expect(window.errors).toEqual([])
+      expect(await window.run('Keys')).toMatchObject({
+        errors: [{ extensions: { code: 'UNAUTHENTICATED' } }],
+      })
+      const token = await production.token({ account: 'customer', scopes: customerScopes })
+      await window.setHeaders({ Authorization: `Bearer ${token}` })
+      expect(await window.answer()).toMatchObject({ data: { account: { name: 'customer' } } })
+      await window.reload()
+      const stored = await window.page.evaluate(() => JSON.stringify({ ...localStorage }))
+      expect(stored).not.toContain(token)
+    } finally {
+      await browser.close()
+      await production.stop()
+    }
+  })
+})
