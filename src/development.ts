@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import process from 'node:process'
 import { SignJWT } from 'jose'
 import type { AuthConfig, DevelopmentSecrets } from './config.ts'
 import type { Scope } from './domain/principal.ts'
@@ -25,12 +26,16 @@ export function developmentSecrets(dataDir: string): DevelopmentSecrets {
     encryptionKey: randomBytes(32).toString('base64'),
   }
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const written = `${file}.${process.pid}`
+  writeFileSync(written, JSON.stringify(secrets), { mode: 0o600 })
   try {
-    // Exclusive, so that of two processes that start at once both end up with the same secrets.
-    writeFileSync(file, JSON.stringify(secrets), { mode: 0o600, flag: 'wx' })
+    // Whole or not at all, and only the first: of two processes that start at once both get the same secrets.
+    linkSync(written, file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return developmentSecrets(dataDir)
     throw error
+  } finally {
+    rmSync(written)
   }
   return secrets
 }
