@@ -98,7 +98,11 @@ export function createServices(
   usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool),
 ) {
   const redis = config.redisUrl
-    ? redisEventBus(config.redisUrl, (err) => log.warn({ err }, 'Redis does not answer'))
+    ? redisEventBus({
+        url: config.redisUrl,
+        prefix: config.redisPrefix,
+        onError: (err) => log.warn({ err }, 'Redis does not answer'),
+      })
     : undefined
   const liveUsage = new LiveUsage({
     store: usage,

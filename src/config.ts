@@ -22,6 +22,7 @@ export interface Config {
   dataDir: string
   /** Left out: an event bus within the process. */
   redisUrl?: string | undefined
+  redisPrefix: string
   auth: AuthConfig
   /** Empty: secrets are shown once. */
   encryptionKeys: readonly EncryptionKey[]
@@ -81,6 +82,7 @@ const settings = z.object({
   DATABASE_URL: urlOf('postgres:', 'postgresql:').optional(),
   DATA_DIR: z.string().default('.latchkey'),
   REDIS_URL: urlOf('redis:', 'rediss:').optional(),
+  REDIS_PREFIX: z.string().default('latchkey'),
   AUTH_JWKS_URL: urlOf('https:', 'http:').optional(),
   AUTH_SECRET: z
     .string()
@@ -153,6 +155,7 @@ function configFrom(
     databaseUrl: env.DATABASE_URL,
     dataDir,
     redisUrl: env.REDIS_URL,
+    redisPrefix: env.REDIS_PREFIX,
     auth: {
       jwksUrl: env.AUTH_JWKS_URL ? new URL(env.AUTH_JWKS_URL) : undefined,
       secret: authSecret === undefined ? undefined : new TextEncoder().encode(authSecret),

@@ -28,6 +28,7 @@ describe('a setting', () => {
       port: 4_000,
       databaseUrl: undefined,
       redisUrl: undefined,
+      redisPrefix: 'latchkey',
       keyPrefix: 'lk',
       defaultPlan: 'free',
       catalogue: undefined,
@@ -57,6 +58,7 @@ describe('a setting', () => {
     ['DATA_DIR', '/var/lib/latchkey', { dataDir: '/var/lib/latchkey' }],
     ['REDIS_URL', 'redis://localhost:6379', { redisUrl: 'redis://localhost:6379' }],
     ['REDIS_URL', 'rediss://:p@host', { redisUrl: 'rediss://:p@host' }],
+    ['REDIS_PREFIX', 'acme', { redisPrefix: 'acme' }],
     [
       'AUTH_JWKS_URL',
       'https://issuer.example/jwks',

@@ -6,7 +6,7 @@ import { Random } from './support/random.ts'
 import { type ServerProcess, startServerProcess } from './support/server-process.ts'
 import { webSocketClient } from './support/websocket.ts'
 
-const kills = { embedded: 10, PostgreSQL: 4 }
+const kills = { embedded: 10, PostgreSQL: 2 }
 const callers = 16
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000)
 const authSecret = 'a secret that only tests are signed with'

@@ -70,9 +70,9 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   return { server, stop }
 }
 
-/** A subscription, which would go on for ever. */
-function isEventStream(response: ServerResponse): boolean {
-  return String(response.getHeader('content-type')).startsWith('text/event-stream')
+/** A subscription, which would go on for ever. Its headers have been sent, and cannot be read any more. */
+function isEventStream({ req, headersSent }: ServerResponse): boolean {
+  return headersSent && (req.headers.accept ?? '').includes('text/event-stream')
 }
 
 /** The path that is asked for; null where what was sent is no path at all, as `//` is not. */

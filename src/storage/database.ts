@@ -66,7 +66,9 @@ function overPool(
   stopServer: () => Promise<void>,
 ): Database {
   const pool = new Pool({ application_name: 'latchkey', ...config })
-  pool.on('error', onIdleError)
+  // The pool listens to a connection only while it is idle, and not while it is being closed: so this does.
+  pool.on('connect', (client) => client.on('error', onIdleError))
+  pool.on('error', () => {})
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
   return {
     pool,

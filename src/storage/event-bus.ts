@@ -14,12 +14,19 @@ export interface RedisEventBus extends EventBus {
   close(): Promise<void>
 }
 
+export interface RedisOptions {
+  url: string
+  /** What the names of channels begin with: the same on all servers of one database, and on no others. */
+  prefix: string
+  onError: (error: Error) => void
+}
+
 /**
  * Between servers, through Redis. What is published while Redis is away is dropped and not kept: it would pile up
  * in memory, and be out of date when it arrived. Listeners are told that they may have missed something
  * (`uncertain`) once their topic is subscribed to, and again whenever a connection has come back.
  */
-export function redisEventBus(url: string, onError: (error: Error) => void): RedisEventBus {
+export function redisEventBus({ url, prefix, onError }: RedisOptions): RedisEventBus {
   const publisher = new Redis(url, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -27,10 +34,11 @@ export function redisEventBus(url: string, onError: (error: Error) => void): Red
   })
   const subscriber = new Redis(url, { autoResubscribe: false, maxRetriesPerRequest: null })
   const listeners = new Map<string, Set<Listener>>()
+  const channelOf = (topic: string) => `${prefix}:${topic}`
 
   async function subscribe(...topics: string[]): Promise<void> {
     try {
-      await subscriber.subscribe(...topics)
+      await subscriber.subscribe(...topics.map(channelOf))
       for (const topic of topics)
         for (const listener of listeners.get(topic) ?? []) listener({ kind: 'uncertain' })
     } catch {
@@ -40,13 +48,16 @@ export function redisEventBus(url: string, onError: (error: Error) => void): Red
 
   // The clients as the event target uses them. What it starts it does not wait for, so nothing may reject.
   const publishClient = {
-    publish: (topic: string, text: string) => publisher.publish(topic, text).catch(() => {}),
+    publish: (topic: string, text: string) => publisher.publish(channelOf(topic), text).catch(() => {}),
   }
   const subscribeClient = {
-    on: (event: 'message', listener: (topic: string, text: string) => void) => subscriber.on(event, listener),
+    on: (event: 'message', listener: (topic: string, text: string) => void) =>
+      subscriber.on(event, (channel: string, text: string) =>
+        listener(channel.slice(prefix.length + 1), text),
+      ),
     subscribe: (topic: string) => (subscriber.status === 'ready' ? subscribe(topic) : undefined),
     unsubscribe: (topic: string) =>
-      subscriber.status === 'ready' ? subscriber.unsubscribe(topic).catch(() => {}) : undefined,
+      subscriber.status === 'ready' ? subscriber.unsubscribe(channelOf(topic)).catch(() => {}) : undefined,
   }
   const target = createRedisEventTarget<Message>({
     publishClient: publishClient as unknown as Redis,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createStorage, startApp, type TestApp, type TestStorage } from '../support/app.ts'
 import { createCustomer, createGateway } from '../support/customer.ts'
@@ -10,7 +11,8 @@ describe.runIf(inject('postgres') && inject('redis'))('two servers on one Postgr
 
   beforeAll(async () => {
     storage = await createStorage('PostgreSQL')
-    const start = () => startApp({ storage, environment: { REDIS_URL: redisUrl } })
+    const prefix = `latchkey-test-${randomUUID()}`
+    const start = () => startApp({ storage, environment: { REDIS_URL: redisUrl, REDIS_PREFIX: prefix } })
     apps = [await start(), await start()]
   })
   afterAll(async () => {

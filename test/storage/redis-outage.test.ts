@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { accountTopic, everyAccountTopic, type UsageMessage } from '../../src/domain/live-usage/event-bus.ts'
@@ -68,8 +69,9 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
     topic = accountTopic(`outage-${process.pid}-${++topics}`)
     received = []
     await way.open()
-    away = redisEventBus(`redis://127.0.0.1:${way.port}`, () => {})
-    near = redisEventBus(redisUrl, () => {})
+    const prefix = `latchkey-test-${randomUUID()}`
+    away = redisEventBus({ url: `redis://127.0.0.1:${way.port}`, prefix, onError: () => {} })
+    near = redisEventBus({ url: redisUrl, prefix, onError: () => {} })
   })
   afterEach(async () => {
     await away.close()

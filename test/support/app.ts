@@ -25,6 +25,9 @@ export const httpPaths = [
   ['Yoga alone', false],
 ] as const
 
+/** For tests of the server rather than of a database: the one that starts in a quarter of the other's time. */
+const quickestDatabase: DatabaseKind = inject('postgres') ? 'PostgreSQL' : 'embedded'
+
 /** What a GraphQL response holds. */
 export interface Response<Data> {
   status: number
@@ -101,7 +104,7 @@ async function administer(statement: string): Promise<void> {
 
 /** Starts a server on a database of its own, which is dropped when it stops. */
 export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
-  const { database = 'embedded', clock = new TestClock(), environment = {} } = options
+  const { database = quickestDatabase, clock = new TestClock(), environment = {} } = options
   const storage = options.storage ?? (await createStorage(database))
   const config = readConfig(
     {

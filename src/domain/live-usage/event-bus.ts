@@ -30,7 +30,7 @@ export interface EventBus {
 }
 
 /** The topic of one account. */
-export const accountTopic = (accountId: string) => `latchkey:account:${accountId}`
+export const accountTopic = (accountId: string) => `account:${accountId}`
 
 /** The topic of what may concern any account. */
-export const everyAccountTopic = 'latchkey:every-account'
+export const everyAccountTopic = 'every-account'
