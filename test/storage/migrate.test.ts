@@ -1,8 +1,8 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openDatabase } from '../../src/storage/database.ts'
 import { migrate } from '../../src/storage/migrate.ts'
-import { createStorage, databases, startApp, type TestStorage } from '../support/app.ts'
+import { connectTo, createStorage, databases, startApp, type TestStorage } from '../support/app.ts'
 
 const emptyDatabases = databases.filter((kind) => kind === 'PostgreSQL')
 
@@ -10,7 +10,7 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
   let storage: TestStorage
   let pools: pg.Pool[]
   const connect = () => {
-    const pool = new pg.Pool({ connectionString: storage.environment.DATABASE_URL, max: 2 })
+    const pool = connectTo(storage, 2)
     pools.push(pool)
     return pool
   }

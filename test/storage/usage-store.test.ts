@@ -1,8 +1,15 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { digestOf } from '../../src/domain/secret.ts'
 import { SqlUsageStore } from '../../src/storage/usage-store.ts'
-import { createStorage, databases, startApp, type TestApp, type TestStorage } from '../support/app.ts'
+import {
+  connectTo,
+  createStorage,
+  databases,
+  startApp,
+  type TestApp,
+  type TestStorage,
+} from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import { Random } from '../support/random.ts'
 
@@ -22,8 +29,7 @@ describe.each(served)('charging on %s', (kind) => {
       const customer = await createCustomer(app, { monthlyCallQuota: 2_000 })
       for (let key = 0; key < 3; key++) secrets.push((await customer.addApiKey()).secret)
     }
-    for (let i = 0; i < 3; i++)
-      pools.push(new pg.Pool({ connectionString: storage.environment.DATABASE_URL, max: 4 }))
+    for (let i = 0; i < 3; i++) pools.push(connectTo(storage, 4))
   })
   afterAll(async () => {
     for (const pool of pools) await pool.end()

@@ -102,6 +102,13 @@ async function administer(statement: string): Promise<void> {
   await client.end()
 }
 
+/** Connections to a served database, apart from any server's. The database may be dropped while they are closing. */
+export function connectTo({ environment }: TestStorage, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString: environment.DATABASE_URL, max })
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
+}
+
 /** Starts a server on a database of its own, which is dropped when it stops. */
 export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   const { database = quickestDatabase, clock = new TestClock(), environment = {} } = options

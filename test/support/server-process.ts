@@ -16,7 +16,8 @@ export interface ServerProcess {
 
 /** Runs the built server as it is run for real, and resolves when it listens. */
 export async function startServerProcess(environment: Record<string, string>): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [mainFile], {
+  // V8 compiles PGlite a second time for speed, which takes longer than a test lasts.
+  const child = spawn(process.execPath, ['--liftoff-only', mainFile], {
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
