@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { digestOf, startOf } from '../dist/domain/secret.js'
+import { secretOf } from './load/secrets.mjs'
+
+/** Rows that are inserted with one statement. */
+const chunk = 20_000
+
+/**
+ * Fills a database that a server has migrated: `keys` keys, ten to an account, on a plan without a quota; each
+ * with `months` months of history, and where `accessList` is not 0 restricted to that many API calls, v3.ping
+ * among them. Every twentieth key may call nothing at all where `someDenied`.
+ */
+export async function fill(url, { keys, months = 1, accessList = 0, someDenied = false }) {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  const accounts = Math.ceil(keys / 10)
+  await client.query(
+    `insert into plan (id, slug, name, max_api_keys, monthly_call_quota, created_at)
+     values (gen_random_uuid(), 'bench', 'Bench', 1000, 9000000000000, now())`,
+  )
+  await client.query(
+    `insert into account (id, external_id, name, plan_id, created_at)
+     select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'account-' || n, 'Account', plan.id, now()
+     from generate_series(0, $1 - 1) n, plan where slug = 'bench'`,
+    [accounts],
+  )
+  for (let from = 0; from < keys; from += chunk) {
+    const secrets = Array.from({ length: Math.min(chunk, keys - from) }, (_, i) => secretOf(from + i))
+    await client.query(
+      `insert into api_key (id, account_id, digest, start, access_mode, created_at)
+       select id, ('00000000-0000-7000-8000-' || lpad(to_hex((position + $5 - 1) / 10), 12, '0'))::uuid, digest, start,
+         (case when $6 or ($7 and (position + $5 - 1) % 20 = 0) then 'RESTRICTED' else 'FULL' end)::api_key_access_mode, now()
+       from unnest($1::bytea[], $2::text[], $3::uuid[]) with ordinality as k (digest, start, id, position)
+       where $4::int is not null`,
+      [
+        secrets.map(digestOf),
+        secrets.map(startOf),
+        secrets.map(uuid),
+        secrets.length,
+        from,
+        accessList > 0,
+        someDenied,
+      ],
+    )
+  }
+  if (accessList > 0)
+    await client.query(
+      `insert into api_key_api_call (api_key_id, api_call_id)
+       select api_key.id, call.id from api_key,
+         (select id from api_call order by name = 'v3.ping' desc, name limit $1) call`,
+      [accessList],
+    )
+  // This month's rows too, so that what is measured is what goes on all month and not its first minutes.
+  await client.query(
+    `insert into account_usage (month, account_id, calls, quota)
+     select (date_trunc('month', now()) - make_interval(months => ago))::date, id, 1, null
+     from account, generate_series(0, $1 - 1) ago where external_id like 'account-%'`,
+    [months],
+  )
+  await client.query(
+    `insert into api_key_usage (month, api_key_id, calls, last_call_at)
+     select (date_trunc('month', now()) - make_interval(months => ago))::date, id, 1, now()
+     from api_key, generate_series(0, $1 - 1) ago`,
+    [months],
+  )
+  await client.query('vacuum analyze')
+  await client.query('checkpoint')
+  await client.end()
+}
+
+/** Random ids, as if the keys had been made over a long time and in no order. */
+function uuid() {
+  const hex = randomBytes(16).toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`
+}

@@ -1,0 +1,16 @@
+import { createHash } from 'node:crypto'
+import { secretFrom } from '../../dist/domain/secret.js'
+
+const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+/** The secret of the bench's nth key: made from its number, so that no list of secrets has to be passed around. */
+export function secretOf(index) {
+  let random = ''
+  for (const byte of createHash('sha256').update(`bench key ${index}`).digest()) random += base62[byte % 62]
+  return secretFrom('lk', random)
+}
+
+/** The secrets of the first `count` keys. */
+export function secretsOf(count) {
+  return Array.from({ length: count }, (_, index) => secretOf(index))
+}
