@@ -1,28 +1,19 @@
 import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { digestOf } from '../../src/domain/secret.ts'
 import { SqlUsageStore } from '../../src/storage/usage-store.ts'
-import {
-  connectTo,
-  createStorage,
-  databases,
-  startApp,
-  type TestApp,
-  type TestStorage,
-} from '../support/app.ts'
+import { connectTo, createStorage, startApp, type TestApp, type TestStorage } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import { Random } from '../support/random.ts'
 
-const served = databases.filter((kind) => kind === 'PostgreSQL')
-
-describe.each(served)('charging on %s', (kind) => {
+describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
   let storage: TestStorage
   let app: TestApp
   let secrets: string[]
   const pools: pg.Pool[] = []
 
   beforeAll(async () => {
-    storage = await createStorage(kind)
+    storage = await createStorage('PostgreSQL')
     app = await startApp({ storage })
     secrets = []
     for (let i = 0; i < 12; i++) {
