@@ -105,6 +105,8 @@ async function administer(statement: string): Promise<void> {
 /** Connections to a served database, apart from any server's. The database may be dropped while they are closing. */
 export function connectTo({ environment }: TestStorage, max: number): pg.Pool {
   const pool = new pg.Pool({ connectionString: environment.DATABASE_URL, max })
+  // The pool tells of connections that are idle, and the connection itself of all else.
+  pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
