@@ -69,7 +69,8 @@ function chart({ sections, machine: where }) {
 <text x="${(left + length(callsPerSecond) + 6).toFixed(1)}" y="${y + 16}">${format(callsPerSecond)}</text>`
   })
   const height = top + lines.length * row + 34
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="#0f172a">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="#0f172a" role="img">
+<title>Calls a second of Latchkey and of what could be picked instead</title>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 <text x="16" y="26" font-size="16" font-weight="600">Calls a second, logarithmic scale</text>
 ${bars.join('\n')}
