@@ -66,8 +66,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     dataDir,
     onIdleError: (err) => log.warn({ err }, 'a database connection broke'),
   })
+  const parts = createServices(config, log, clock, database)
   try {
-    const parts = createServices(config, log, clock, database)
     await prepareDatabase(config, log, database, parts.services)
     const transports = await startTransports(options, clock, database, parts.services)
     let stopped: Promise<void> | undefined
@@ -84,6 +84,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
     }
   } catch (error) {
+    await parts.stop()
     await database.close()
     throw error
   }

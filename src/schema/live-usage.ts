@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { LiveUsageEvent } from '../domain/live-usage/account-hub.ts'
 import { InvalidInputError, NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
+import type { Context } from './context.ts'
 import { idOf } from './global-id.ts'
 import { accountIdWithinReach } from './reach.ts'
 import { AccountUsage, ApiKeyUsage } from './usage.ts'
@@ -59,9 +60,7 @@ builder.subscriptionField('liveUsage', (t) =>
 )
 
 /** A subscription has no result union to say NotFound in, so it is told as a bad input. */
-function watchedAccountId(
-  ...[accountId, context]: [string | null | undefined, Parameters<typeof accountIdWithinReach>[0]]
-) {
+function watchedAccountId(accountId: string | null | undefined, context: Context): string {
   try {
     return accountIdWithinReach(context, accountId)
   } catch (error) {

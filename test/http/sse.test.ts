@@ -1,3 +1,4 @@
+import { Server } from 'node:http'
 import { createClient } from 'graphql-sse'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { customerScopes } from '../../src/development.ts'
@@ -111,7 +112,11 @@ describe('a server that stops', () => {
     })
     const events = eventsOf(response)
     expect((await events.next()).value?.event).toBe('next')
+    // What is not ended is cut at last, after all the time that slow clients are given.
+    const cut = vi.spyOn(Server.prototype, 'closeAllConnections')
     await app.stop()
     await expect(events.next()).rejects.toThrow()
+    expect(cut).not.toHaveBeenCalled()
+    cut.mockRestore()
   })
 })
