@@ -1,0 +1,95 @@
+import { type FormEvent, useId, useRef, useState } from 'react'
+import { useAction } from '../api/use-action.ts'
+import { type ApiKeyRowFragment, SetApiKeyNoteDocument } from '../generated/graphql.ts'
+import { strings } from '../strings.ts'
+import { Icon } from '../ui/icons.tsx'
+import { usePage } from '../ui/page.tsx'
+import { ProblemNote } from '../ui/problem-note.tsx'
+
+/** As many characters as the server takes. */
+export const longestNote = 200
+
+/** The note of a key; a click on it changes it, Enter saves it, Esc leaves it as it was. */
+export function KeyNote({ apiKey: { id, note, start } }: { apiKey: ApiKeyRowFragment }) {
+  const { announce, canWrite } = usePage()
+  const save = useAction(SetApiKeyNoteDocument)
+  /** What is being typed; null while nothing is. */
+  const [draft, setDraft] = useState<string | null>(null)
+  const button = useRef<HTMLButtonElement>(null)
+  const problemId = useId()
+
+  function close() {
+    setDraft(null)
+    save.reset()
+    // The button comes back with the next rendering.
+    requestAnimationFrame(() => button.current?.focus())
+  }
+
+  async function submit(event: FormEvent) {
+    event.preventDefault()
+    const typed = (draft ?? '').trim()
+    if (typed === (note ?? '')) return close()
+    close()
+    if (await save.run({ id, note: typed || null }))
+      return announce(typed ? strings.note.saved : strings.note.cleared)
+    setDraft(typed)
+  }
+
+  if (!canWrite) return <span className="note-text">{note}</span>
+  if (draft === null)
+    return (
+      <button
+        ref={button}
+        type="button"
+        className="note"
+        data-empty={!note || undefined}
+        aria-label={note ? strings.note.change(note) : strings.note.addTo(start)}
+        onClick={() => setDraft(note ?? '')}
+      >
+        <span className="note-text">{note || strings.note.add}</span>
+        <Icon name="pencil" />
+      </button>
+    )
+  return (
+    <form
+      className="note-form"
+      onSubmit={submit}
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape') return
+        event.stopPropagation()
+        close()
+      }}
+    >
+      <input
+        // biome-ignore lint/a11y/noAutofocus: whoever clicks the note goes on in it.
+        autoFocus
+        className="input"
+        aria-label={strings.note.label}
+        aria-describedby={save.problem ? problemId : undefined}
+        value={draft}
+        maxLength={longestNote}
+        autoComplete="off"
+        onFocus={(event) => event.target.select()}
+        onChange={(event) => setDraft(event.target.value)}
+      />
+      <button
+        type="submit"
+        className="icon-button primary"
+        aria-label={strings.note.save}
+        title={strings.note.save}
+      >
+        <Icon name="check" />
+      </button>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label={strings.note.cancel}
+        title={strings.note.cancel}
+        onClick={close}
+      >
+        <Icon name="close" />
+      </button>
+      <ProblemNote problem={save.problem} id={problemId} />
+    </form>
+  )
+}

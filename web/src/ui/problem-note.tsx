@@ -1,0 +1,15 @@
+import type { Problem } from '../api/problem.ts'
+import { Icon } from './icons.tsx'
+
+/** Why something was not done, beside what was to do it. */
+export function ProblemNote({ problem, id }: { problem: Problem | null; id?: string }) {
+  if (!problem) return null
+  return (
+    <p className="problem" role="alert" id={id}>
+      <Icon name="alert" />
+      <span>
+        <strong>{problem.title}</strong> {problem.hint}
+      </span>
+    </p>
+  )
+}

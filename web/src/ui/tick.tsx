@@ -1,0 +1,26 @@
+import { type ReactNode, useEffect, useRef } from 'react'
+
+interface TickProps {
+  /** What it stands for: ticked when all of these are chosen, half ticked when some are. */
+  of: readonly { name: string }[]
+  chosen: ReadonlySet<string>
+  onToggle(): void
+  className?: string
+  children: ReactNode
+}
+
+/** A checkbox for one thing or for many. */
+export function Tick({ of, chosen, onToggle, className = '', children }: TickProps) {
+  const input = useRef<HTMLInputElement>(null)
+  const count = of.filter(({ name }) => chosen.has(name)).length
+  const isSome = count > 0 && count < of.length
+  useEffect(() => {
+    if (input.current) input.current.indeterminate = isSome
+  }, [isSome])
+  return (
+    <label className={`tick ${className}`}>
+      <input ref={input} type="checkbox" checked={count === of.length} onChange={onToggle} />
+      {children}
+    </label>
+  )
+}
