@@ -4,6 +4,8 @@ export interface Clock {
   now(): Date
   /** Calls back once, at `instant` or as soon after it as possible. Returns what cancels that. */
   at(instant: Date, callback: () => void): () => void
+  /** Calls back once, when `waitMs` have gone by, however the time is set meanwhile. Returns what cancels that. */
+  after(waitMs: number, callback: () => void): () => void
 }
 
 /** setTimeout takes no more than 2^31 - 1 milliseconds (24.8 days) and would fire at once beyond that. */
@@ -25,4 +27,11 @@ export const systemClock: Clock = {
     arm()
     return () => clearTimeout(timer)
   },
+  after(waitMs, callback) {
+    const timer = setTimeout(callback, waitMs).unref()
+    return () => clearTimeout(timer)
+  },
 }
+
+/** Milliseconds that have passed since some instant, whatever is done to the system's clock. */
+export const elapsedMs = (): number => performance.now()

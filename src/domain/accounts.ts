@@ -84,6 +84,15 @@ export class Accounts {
     return id
   }
 
+  /**
+   * Creates an account. Null where there is one of that external id, which is left as it is.
+   * @throws InvalidInputError (no such plan)
+   */
+  async add(account: AccountInput): Promise<string | null> {
+    const { id, created } = await this.#create(account)
+    return created ? id : null
+  }
+
   async #create(account: AccountInput): Promise<{ id: string; created: boolean }> {
     const { key } = await this.#keys.create(null, { mode: 'FULL' })
     const result = await this.#store.create(uuidv7(), account, key, this.#clock.now())

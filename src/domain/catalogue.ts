@@ -14,7 +14,7 @@ export const planRule = z.object({
   name: lineOfText(1, 100),
   maxApiKeys: z.int().min(0, 'It must not be negative.').max(largestInt, `At most ${largestInt}.`),
   monthlyCallQuota: z
-    .number()
+    .int('It must be a whole number up to 2^53 - 1.')
     .min(0, 'It must not be negative; leave it out for no limit.')
     .nullish()
     .transform((quota) => quota ?? null),

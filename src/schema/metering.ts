@@ -106,6 +106,7 @@ builder.mutationField('meterApiCall', (t) =>
     description:
       'Verify a key for one API call and, when admitted, count it. For gateways (scope calls:meter).',
     authScopes: { scope: 'calls:meter' },
+    extensions: { metering: true },
     args: {
       input: t.arg({ type: MeterApiCallInput, required: true, description: 'The key and the API call.' }),
     },
@@ -121,6 +122,7 @@ builder.mutationField('meterApiCalls', (t) =>
     type: MeterApiCallsPayload,
     description: 'The same for up to 1,000 calls at once, answered in the order given.',
     authScopes: { scope: 'calls:meter' },
+    extensions: { metering: true },
     args: {
       input: t.arg({ type: MeterApiCallsInput, required: true, description: 'The keys and the API calls.' }),
     },

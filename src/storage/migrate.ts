@@ -10,6 +10,18 @@ const advisoryLock = 7_201_846_131
 /** For statements that may take long on a large database, or wait for another server's. */
 const inItsOwnTime = { query_timeout: 2_147_483_647 }
 
+/**
+ * PostgreSQL's codes for a role that may not change the schema, for a database that takes no writes, and for a
+ * search_path of schemas that there are not.
+ */
+const refusesChange = /^(42501|25006|3F000)$/
+
+/** Not even a connection is to be had; the message says why. */
+export class NoConnectionError extends Error {}
+
+/** The database's schema is not the one that this version is made for. */
+export class SchemaError extends Error {}
+
 /** The table as Prisma itself creates it, so that `prisma migrate deploy` and the server agree. */
 const createMigrationsTable = `
   create table if not exists _prisma_migrations (
@@ -24,23 +36,24 @@ const createMigrationsTable = `
   )`
 
 /**
- * Applies the migrations that the database does not have yet, each in a transaction of its own; one server at
- * a time, the others wait. Returns the names of those it applied.
- * @throws where a migration fails, where one that was applied has been changed since or failed half-way, and
- * where the database has one that this version does not know
+ * Brings the schema up to date: applies the migrations that the database does not have yet, each in a transaction of
+ * its own; one server at a time, the others wait. A role that may not change the schema is enough where it is up to
+ * date. Returns the names of those it applied.
+ * @throws NoConnectionError; SchemaError where the schema is newer or has been tampered with, or is older and may not
+ * be changed; whatever a migration fails with
  */
 export async function migrate(pool: Pool): Promise<string[]> {
   const migrations = await readMigrations()
-  const client = await pool.connect()
+  const client = await pool.connect().catch((cause: NodeJS.ErrnoException) => {
+    // Of a name with several addresses Node.js gives only the code.
+    throw new NoConnectionError(cause.message || cause.code, { cause })
+  })
   try {
-    await client.query({ text: 'select pg_advisory_lock($1)', values: [advisoryLock], ...inItsOwnTime })
-    try {
-      return await applyPending(client, migrations)
-    } finally {
-      await client.query('select pg_advisory_unlock($1)', [advisoryLock])
-    }
+    const pending = await pendingOf(client, migrations)
+    return pending.length === 0 ? [] : await applyInTurn(client, migrations)
   } finally {
-    client.release()
+    // With it goes what was changed of the session.
+    client.release(true)
   }
 }
 
@@ -61,31 +74,61 @@ async function readMigrations(): Promise<Migration[]> {
   )
 }
 
-async function applyPending(client: PoolClient, migrations: readonly Migration[]): Promise<string[]> {
-  await client.query(createMigrationsTable)
-  const { rows } = await client.query<{ migration_name: string; checksum: string; finished_at: Date | null }>(
+async function applyInTurn(client: PoolClient, migrations: readonly Migration[]): Promise<string[]> {
+  await client.query('set statement_timeout = 0')
+  await client.query({ text: 'select pg_advisory_lock($1)', values: [advisoryLock], ...inItsOwnTime })
+  // Another server may have applied them while this one waited.
+  const pending = await pendingOf(client, migrations)
+  try {
+    await client.query(createMigrationsTable)
+    for (const migration of pending) await applyOne(client, migration)
+  } catch (cause) {
+    const { code = '', message } = cause as Error & { code?: string }
+    if (!refusesChange.test(code)) throw cause
+    throw new SchemaError(
+      `The database is older than this version of Latchkey: it lacks the migration ${pending[0]?.name}, which ` +
+        `cannot be applied here (${message}). Start once with a role that may change the schema, or apply it with ` +
+        '`prisma migrate deploy`.',
+      { cause },
+    )
+  } finally {
+    await client.query('select pg_advisory_unlock($1)', [advisoryLock])
+  }
+  return pending.map(({ name }) => name)
+}
+
+/** The migrations that are yet to be applied, once it is seen that the others are those of this version. */
+async function pendingOf(client: PoolClient, migrations: readonly Migration[]): Promise<Migration[]> {
+  const applied = new Map((await readApplied(client)).map((row) => [row.migration_name, row]))
+  const known = new Set(migrations.map(({ name }) => name))
+  const newer = [...applied.keys()].find((name) => !known.has(name))
+  if (newer)
+    throw new SchemaError(
+      `The database is newer than this version of Latchkey: it has the migration ${newer}, which this version does ` +
+        'not know. Start the version that applied it, or a later one.',
+    )
+  return migrations.filter(({ name, checksum }) => {
+    const row = applied.get(name)
+    if (!row) return true
+    if (row.finished_at === null)
+      throw new SchemaError(
+        `The migration ${name} did not finish. Resolve it with \`prisma migrate resolve\`.`,
+      )
+    if (row.checksum !== checksum)
+      throw new SchemaError(`The migration ${name} was changed after it had been applied.`)
+    return false
+  })
+}
+
+async function readApplied(client: PoolClient) {
+  const { rows } = await client.query<{ there: boolean }>(
+    "select to_regclass('_prisma_migrations') is not null as there",
+  )
+  if (!rows[0]?.there) return []
+  const applied = await client.query<{ migration_name: string; checksum: string; finished_at: Date | null }>(
     'select migration_name, checksum, finished_at from _prisma_migrations where rolled_back_at is null',
   )
-  const known = new Set(migrations.map(({ name }) => name))
-  const newer = rows.find(({ migration_name }) => !known.has(migration_name))
-  if (newer)
-    throw new Error(
-      `The database has the migration ${newer.migration_name}, which this version of Latchkey does not know. ` +
-        'Start the version that applied it, or a later one.',
-    )
-  const applied = new Map(rows.map((row) => [row.migration_name, row]))
-  const pending: string[] = []
-  for (const { name, sql, checksum } of migrations) {
-    const row = applied.get(name)
-    if (row && row.finished_at === null)
-      throw new Error(`The migration ${name} did not finish. Resolve it with \`prisma migrate resolve\`.`)
-    if (row && row.checksum !== checksum)
-      throw new Error(`The migration ${name} was changed after it had been applied.`)
-    if (row) continue
-    await applyOne(client, { name, sql, checksum })
-    pending.push(name)
-  }
-  return pending
+  return applied.rows
 }
 
 async function applyOne(client: PoolClient, { name, sql, checksum }: Migration): Promise<void> {

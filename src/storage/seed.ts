@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
 import type { Catalogue } from '../domain/catalogue.ts'
 import { catalogueRule } from '../domain/catalogue.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
@@ -6,10 +7,13 @@ import type { PrismaClient } from '../generated/prisma/client.ts'
 /** Where the catalogue is that comes with Latchkey. */
 export const defaultCatalogue = new URL('../../prisma/catalogue.json', import.meta.url)
 
+/** The file to seed from cannot be read, or is no catalogue. */
+export class CatalogueFileError extends Error {}
+
 /**
  * Fills a database that holds no plan from a catalogue file. Returns whether it did. Servers that start at
  * the same time may both do it: what they write is the same.
- * @throws where the file cannot be read or is no catalogue
+ * @throws CatalogueFileError
  */
 export async function seedCatalogue(
   prisma: PrismaClient,
@@ -17,9 +21,21 @@ export async function seedCatalogue(
   file: string | URL,
 ): Promise<boolean> {
   if ((await prisma.plan.count()) > 0) return false
-  const { plans, apiCalls } = catalogueRule.parse(JSON.parse(await readFile(file, 'utf8')))
+  const { plans, apiCalls } = await readCatalogue(file)
   // Plans come last: while there is none, an interrupted seeding begins anew.
   for (const apiCall of apiCalls) await catalogue.saveApiCall(apiCall)
   for (const plan of plans) await catalogue.savePlan(plan)
   return true
+}
+
+async function readCatalogue(file: string | URL) {
+  try {
+    return catalogueRule.parse(JSON.parse(await readFile(file, 'utf8')))
+  } catch (cause) {
+    const reason =
+      cause instanceof z.ZodError
+        ? cause.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join(' ')
+        : (cause as Error).message
+    throw new CatalogueFileError(`CATALOGUE: ${file} is no catalogue that can be read. ${reason}`, { cause })
+  }
 }

@@ -34,11 +34,16 @@ const sqlStates = /^(08|53|57|58)...$|^25006$|^55P03$/
 const messages =
   /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Cannot use a pool after calling end/
 
+/** Where Prisma keeps PostgreSQL's own code of what it has no code for. */
+interface PrismaMeta {
+  driverAdapterError?: { cause?: { originalCode?: unknown } }
+}
+
 /** Whether an error of Prisma's or pg's means that the database does not answer, as against a defect. */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  const { code, errorCode } = error as { code?: unknown; errorCode?: unknown }
-  for (const one of [code, errorCode]) {
+  const { code, errorCode, meta } = error as { code?: unknown; errorCode?: unknown; meta?: PrismaMeta }
+  for (const one of [code, errorCode, meta?.driverAdapterError?.cause?.originalCode]) {
     if (typeof one === 'string' && (prismaCodes.has(one) || systemCodes.has(one) || sqlStates.test(one)))
       return true
   }

@@ -3,6 +3,7 @@ import type { LiveUsageStore, UsageSnapshot } from '../domain/live-usage/account
 import type { ApiKeyCount } from '../domain/live-usage/event-bus.ts'
 import type { CallGroup, Charge, GroupVerdict, UsageStore } from '../domain/metering/usage-store.ts'
 import type { Month } from '../domain/month.ts'
+import { queryUntil } from './query-until.ts'
 
 /**
  * Judges and counts a batch in one statement, hence in one commit and one round trip.
@@ -33,8 +34,8 @@ const chargeStatement = {
           ) then 'allowed'
           else 'denied'
         end as access
-      from unnest($3::bytea[], $4::text[], $5::int[]) with ordinality as asked (digest, api_call, calls, position)
-      join api_key on api_key.digest = asked.digest
+      from unnest($4::text[], $5::int[]) with ordinality as asked (api_call, calls, position)
+      join api_key on api_key.digest = substring($3::bytea from (position * 32 - 31)::int for 32)
       join account on account.id = api_key.account_id
       join plan on plan.id = account.plan_id
       left join api_call on api_call.name = asked.api_call
@@ -124,19 +125,29 @@ const firstDayOf = (month: Month) => `${month}-01`
 /** Counts, written and read by hand: what makes Latchkey fast is in these two statements. */
 export class SqlUsageStore implements UsageStore, LiveUsageStore {
   readonly #pool: Pool
+  readonly #meteringPool: Pool
 
-  constructor(pool: Pool) {
+  /** Counts are read over the one, and written over the other. */
+  constructor(pool: Pool, meteringPool: Pool) {
     this.#pool = pool
+    this.#meteringPool = meteringPool
   }
 
-  async charge(month: Month, at: Date, groups: readonly CallGroup[]): Promise<Charge> {
-    const { rows } = await this.#pool.query<{ charge: ChargeAnswer }>(chargeStatement, [
+  async charge(month: Month, at: Date, groups: readonly CallGroup[], timeUp: AbortSignal): Promise<Charge> {
+    const values = [
       firstDayOf(month),
-      at,
-      groups.map(({ digest }) => digest),
+      at.toISOString(),
+      // One after the other: an array of them would be written in hexadecimal.
+      Buffer.concat(groups.map(({ digest }) => digest)),
       groups.map(({ apiCall }) => apiCall),
       groups.map(({ calls }) => calls),
-    ])
+    ]
+    const { rows } = await queryUntil<{ charge: ChargeAnswer }>(
+      this.#meteringPool,
+      timeUp,
+      chargeStatement,
+      values,
+    )
     return chargeFrom(rows[0]?.charge ?? [null, null, null], groups.length)
   }
 

@@ -40,7 +40,7 @@ export class AccountHub {
   #month: Month
   #account: UsageSnapshot['account'] = { calls: 0, quota: null }
   #accountVersion = 0
-  #apiKeys = new Map<string, ApiKeyCount & { version: number }>()
+  #apiKeys = new Map<string, { count: ApiKeyCount; version: number }>()
   #version = 0
   /** Watchers that have not seen this version are owed the whole list. */
   #snapshotVersion = 0
@@ -118,7 +118,7 @@ export class AccountHub {
     const snapshot = seen < this.#snapshotVersion
     if (!snapshot && seen >= this.#version) return null
     const apiKeys: ApiKeyCount[] = []
-    for (const { version, ...count } of this.#apiKeys.values()) {
+    for (const { count, version } of this.#apiKeys.values()) {
       if ((snapshot || version > seen) && (!only || only.has(count.apiKeyId))) apiKeys.push(count)
     }
     if (!snapshot && apiKeys.length === 0 && this.#accountVersion <= seen) return null
@@ -187,8 +187,8 @@ export class AccountHub {
     this.#apiKeys = new Map()
     for (const count of apiKeys) {
       const known = before.get(count.apiKeyId)
-      const newer = !known || count.calls > known.calls
-      this.#apiKeys.set(count.apiKeyId, newer ? { ...count, version: this.#version } : known)
+      const newer = !known || count.calls > known.count.calls
+      this.#apiKeys.set(count.apiKeyId, newer ? { count, version: this.#version } : known)
     }
     this.#setAccount({ calls: Math.max(account.calls, this.#account.calls), quota: account.quota })
     return before.size !== apiKeys.length || apiKeys.some(({ apiKeyId }) => !before.has(apiKeyId))
@@ -198,8 +198,8 @@ export class AccountHub {
   #mergeCounted({ account, apiKeys }: UsageSnapshot): void {
     for (const count of apiKeys) {
       const known = this.#apiKeys.get(count.apiKeyId)
-      if (known && count.calls > known.calls)
-        this.#apiKeys.set(count.apiKeyId, { ...count, version: this.#version })
+      if (known && count.calls > known.count.calls)
+        this.#apiKeys.set(count.apiKeyId, { count, version: this.#version })
     }
     if (account.calls >= this.#account.calls) this.#setAccount(account)
   }

@@ -1,10 +1,9 @@
-import { Repeater } from '@repeaterjs/repeater'
 import type { Clock } from '../../clock.ts'
-import { UnauthenticatedError, UnavailableError } from '../../errors.ts'
 import type { Charge } from '../metering/usage-store.ts'
 import type { Month } from '../month.ts'
-import { AccountHub, type LiveUsageEvent, type LiveUsageStore } from './account-hub.ts'
+import { AccountHub, type LiveUsageStore } from './account-hub.ts'
 import { accountTopic, type EventBus, everyAccountTopic } from './event-bus.ts'
+import { Watcher } from './watcher.ts'
 
 export interface WatchOptions {
   accountId: string
@@ -20,7 +19,18 @@ export interface LiveUsageOptions {
   clock: Clock
   /** The least time between two events to one subscriber, in milliseconds. */
   intervalMs: number
+  /** A commit whose answer was lost may still happen within this long. */
+  lateCommitMs: number
 }
+
+/** What was not told of is read from the database no more often than this, however many commits fail. */
+const uncertainEveryMs = 1_000
+
+/**
+ * So many subscribers are told something in a turn of the event loop. Metered calls that arrive meanwhile would
+ * otherwise wait until the last of thousands has been sent its frame.
+ */
+const wakesPerTurn = 25
 
 /** Call counts as they happen, for any number of subscribers: one hub an account, made when somebody watches. */
 export class LiveUsage {
@@ -30,12 +40,18 @@ export class LiveUsage {
   readonly #intervalMs: number
   readonly #hubs = new Map<string, { hub: AccountHub; unsubscribe: () => void }>()
   readonly #unsubscribe: () => void
+  /** Of the watchers that there may be something new for, in the order in which it came. */
+  readonly #toWake = new Set<() => void>()
+  readonly #uncertainRounds: number
+  #roundsLeft = 0
+  #cancelRound: (() => void) | undefined
 
-  constructor({ store, bus, clock, intervalMs }: LiveUsageOptions) {
+  constructor({ store, bus, clock, intervalMs, lateCommitMs }: LiveUsageOptions) {
     this.#store = store
     this.#bus = bus
     this.#clock = clock
     this.#intervalMs = intervalMs
+    this.#uncertainRounds = 1 + Math.ceil(lateCommitMs / uncertainEveryMs)
     this.#unsubscribe = bus.subscribe(everyAccountTopic, (message) => {
       for (const { hub } of this.#hubs.values()) hub.receive(message)
     })
@@ -71,9 +87,21 @@ export class LiveUsage {
     this.#bus.publish(accountTopic(accountId), { kind: 'changed' })
   }
 
-  /** Tells every server that a commit may have counted what nobody was told of. */
+  /**
+   * Tells every server that a commit may have counted what nobody was told of: at once, and every second from then on
+   * until the last such commit must have happened, if it has.
+   */
   uncertain(): void {
+    this.#roundsLeft = this.#uncertainRounds
+    if (!this.#cancelRound) this.#tellUncertain()
+  }
+
+  #tellUncertain(): void {
+    this.#cancelRound = undefined
+    if (this.#roundsLeft === 0) return
+    this.#roundsLeft--
     this.#bus.publish(everyAccountTopic, { kind: 'uncertain' })
+    this.#cancelRound = this.#clock.after(uncertainEveryMs, () => this.#tellUncertain())
   }
 
   /** Tells every server that plans have changed. */
@@ -86,54 +114,36 @@ export class LiveUsage {
    * merged and nothing queues up. Ends with UnauthenticatedError when the token expires, and with
    * UnavailableError where the first read of the database fails.
    */
-  watch({ accountId, apiKeyIds, until }: WatchOptions): AsyncIterableIterator<LiveUsageEvent> {
-    return new Repeater<LiveUsageEvent>(async (push, stop) => {
-      let state: 'watching' | 'left' | 'expired' = 'watching'
-      let wake = () => {}
-      const becomes = (next: typeof state) => {
-        if (state === 'watching') state = next
+  watch({ accountId, apiKeyIds, until }: WatchOptions): Watcher {
+    return new Watcher({
+      clock: this.#clock,
+      intervalMs: this.#intervalMs,
+      apiKeyIds,
+      until,
+      join: (wake) => this.#join(accountId, wake),
+      inTurn: (wake) => this.#wakeInTurn(wake),
+    })
+  }
+
+  #wakeInTurn(wake: () => void): void {
+    this.#toWake.add(wake)
+    if (this.#toWake.size === 1) this.#wakeSoon()
+  }
+
+  #wakeSoon(): void {
+    setImmediate(() => {
+      let left = wakesPerTurn
+      for (const wake of this.#toWake) {
+        if (left-- === 0) return this.#wakeSoon()
+        this.#toWake.delete(wake)
         wake()
-      }
-      void stop.then(() => becomes('left'))
-      const cancelExpiry = until ? this.#clock.at(until, () => becomes('expired')) : () => {}
-      let cancelPause = () => {}
-      const { hub, ready, leave } = this.#join(accountId, () => wake())
-      try {
-        await ready.catch((cause) => {
-          throw new UnavailableError('The counts cannot be read at the moment.', { cause })
-        })
-        let seen = 0
-        let readerIsReady = true
-        let nextAt = this.#clock.now()
-        while (state === 'watching') {
-          const next = readerIsReady && this.#clock.now() >= nextAt ? hub.since(seen, apiKeyIds) : null
-          if (!next) {
-            await new Promise<void>((resolve) => {
-              wake = resolve
-            })
-            continue
-          }
-          seen = next.version
-          readerIsReady = false
-          // Resolves when the reader asks for the event after this one.
-          void Promise.resolve(push(next.event)).then(() => {
-            readerIsReady = true
-            wake()
-          })
-          nextAt = new Date(this.#clock.now().getTime() + this.#intervalMs)
-          cancelPause = this.#clock.at(nextAt, () => wake())
-        }
-        if (state === 'expired') throw new UnauthenticatedError('The token has expired.')
-      } finally {
-        cancelExpiry()
-        cancelPause()
-        leave()
       }
     })
   }
 
   /** Ends what this holds open. Subscribers are ended by whoever serves them. */
   close(): void {
+    this.#cancelRound?.()
     this.#unsubscribe()
     for (const { hub, unsubscribe } of this.#hubs.values()) {
       unsubscribe()

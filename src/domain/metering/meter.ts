@@ -1,10 +1,11 @@
-import type { Clock } from '../../clock.ts'
+import { type Clock, elapsedMs } from '../../clock.ts'
 import { OverloadedError, UnavailableError } from '../../errors.ts'
 import { canBeApiCallName } from '../catalogue.ts'
 import { type Month, monthOf } from '../month.ts'
-import { digestOf, isWellFormedSecret } from '../secret.ts'
-import { type Decision, type MeteredCall, remainingOf } from './decision.ts'
-import type { CallGroup, Charge, UsageStore } from './usage-store.ts'
+import { isWellFormedSecret } from '../secret.ts'
+import { answerCalls, groupCalls, type WaitingCall } from './batch.ts'
+import type { Decision, MeteredCall } from './decision.ts'
+import type { Charge, UsageStore } from './usage-store.ts'
 
 export interface MeterOptions {
   store: UsageStore
@@ -13,20 +14,33 @@ export interface MeterOptions {
   counted: (month: Month, at: Date, charge: Charge) => void
   /** Told of a commit that failed, and may nevertheless have counted. */
   uncertain: () => void
-  /** Commits under way at the same time. */
+  /** Every call is answered within this long. */
+  timeoutMs: number
+  /** Commits that may be under way at the same time, where they are slow or many calls wait. */
   maxCommits?: number
   /** A batch that holds this many calls takes no further request. */
   maxBatchCalls?: number
-  /** Calls waiting for an answer; beyond it they are refused at once. */
+  /** Calls waiting for an answer; beyond it they are refused at once. What they take of the memory. */
   maxWaitingCalls?: number
+  /** How long a call may have to wait for its answer by the look of it; beyond it calls are refused at once. */
+  maxWaitMs?: number
+  /** Milliseconds since whenever; only differences count. */
+  elapsed?: () => number
 }
 
-/** One call in a batch, and where its answer goes. */
-interface WaitingCall extends MeteredCall {
-  /** False once it is known that the calls before it leave no room for it in the quota. */
-  fits: boolean
-  answer: (decision: Decision) => void
-  fail: (error: unknown) => void
+/** What the newest commit weighs in what a call has taken of late. */
+const newestShare = 0.2
+
+/** A commit that takes this long is slow, and another may begin beside it. */
+const slowCommitMs = 10
+/** A batch of this many calls costs hardly less a call when it grows, and may be committed beside another. */
+const manyCalls = 128
+
+/** Calls that are committed together, and given up together when the first of them has waited its time. */
+interface Batch {
+  calls: WaitingCall[]
+  timeUp: AbortController
+  cancelTimer: () => void
 }
 
 /**
@@ -36,6 +50,9 @@ interface WaitingCall extends MeteredCall {
  *       ▲                                      │
  *       └── the next batch fills meanwhile     └──(some exceed a quota)──▶ committing, with those that fit
  *
+ *   gathering or committing ──(its time is up)──▶ answered UNAVAILABLE, or OVERLOADED where others are committed;
+ *                                                 a commit that hangs frees its slot
+ *
  * A call is answered from what was committed, never before, and nothing about a key is kept between batches:
  * that is what makes admission exact and revocation immediate, on any number of servers.
  */
@@ -44,14 +61,23 @@ export class Meter {
   readonly #clock: Clock
   readonly #counted: MeterOptions['counted']
   readonly #uncertain: MeterOptions['uncertain']
+  readonly #timeoutMs: number
   readonly #maxCommits: number
   readonly #maxBatchCalls: number
   readonly #maxWaitingCalls: number
+  readonly #maxWaitMs: number
+  readonly #elapsed: () => number
   /** Batches that are yet to be committed, oldest first; the last one is gathering. */
-  #batches: WaitingCall[][] = []
+  #batches: Batch[] = []
   #waitingCalls = 0
-  #commits = 0
+  /** When each commit that is under way began, oldest first. */
+  #commits: number[] = []
+  /** What a call has taken of late, when there were many. */
+  #msPerCall = 0
+  /** When the database has last answered. */
+  #answeredAtMs = 0
   #scheduled = false
+  #looksAgain = false
   #stopping: (() => void) | undefined
   #stopped: Promise<void> | undefined
 
@@ -60,17 +86,23 @@ export class Meter {
     clock,
     counted,
     uncertain,
+    timeoutMs,
     maxCommits = 2,
     maxBatchCalls = 512,
     maxWaitingCalls = 20_000,
+    maxWaitMs = 1_000,
+    elapsed = elapsedMs,
   }: MeterOptions) {
     this.#store = store
     this.#clock = clock
     this.#counted = counted
     this.#uncertain = uncertain
+    this.#timeoutMs = timeoutMs
     this.#maxCommits = maxCommits
     this.#maxBatchCalls = maxBatchCalls
     this.#maxWaitingCalls = maxWaitingCalls
+    this.#maxWaitMs = maxWaitMs
+    this.#elapsed = elapsed
   }
 
   /**
@@ -81,7 +113,7 @@ export class Meter {
    */
   async admit(calls: readonly MeteredCall[]): Promise<Decision[]> {
     if (this.#stopped) throw new UnavailableError('The server is shutting down.')
-    if (this.#waitingCalls + calls.length > this.#maxWaitingCalls)
+    if (this.#waitingCalls + calls.length > this.#maxWaitingCalls || this.isFull)
       throw new OverloadedError('Too many calls are waiting. Try again in a moment.')
     const batch = this.#gathering()
     const decisions = calls.map((call) =>
@@ -99,155 +131,140 @@ export class Meter {
     return this.#stopped
   }
 
-  #gathering(): WaitingCall[] {
+  /**
+   * Whether a call would be refused now: because it would wait too long, by what calls have taken of late when there
+   * were many. As many as can be committed at once may always wait.
+   */
+  get isFull(): boolean {
+    if (this.#waitingCalls < this.#maxCommits * this.#maxBatchCalls) return false
+    return (
+      this.#waitingCalls >= this.#maxWaitingCalls || this.#waitingCalls * this.#msPerCall > this.#maxWaitMs
+    )
+  }
+
+  #gathering(): Batch {
     const last = this.#batches.at(-1)
-    if (last && last.length < this.#maxBatchCalls) return last
-    const next: WaitingCall[] = []
+    if (last && last.calls.length < this.#maxBatchCalls) return last
+    const next: Batch = { calls: [], timeUp: new AbortController(), cancelTimer: () => {} }
     this.#batches.push(next)
     return next
   }
 
-  #join(batch: WaitingCall[], { secret, apiCall }: MeteredCall): Promise<Decision> {
+  /** Whatever the database does, the calls of a batch do not wait for it any longer. */
+  #giveUp(batch: Batch): void {
+    batch.timeUp.abort(new Error(`The database did not answer within ${this.#timeoutMs} ms.`))
+    const place = this.#batches.indexOf(batch)
+    // What is being committed ends by the signal.
+    if (place === -1) return
+    this.#batches.splice(place, 1)
+    const answersAgoMs = this.#clock.now().getTime() - this.#answeredAtMs
+    const error =
+      answersAgoMs < this.#timeoutMs / 2
+        ? new OverloadedError('More calls arrive than the database takes. The call was not counted.')
+        : new UnavailableError('The database does not answer. The call was not counted.', {
+            cause: batch.timeUp.signal.reason,
+          })
+    for (const call of batch.calls) call.fail(error)
+  }
+
+  #join(batch: Batch, { secret, apiCall }: MeteredCall): Promise<Decision> {
     this.#waitingCalls++
-    this.#schedule()
+    if (batch.calls.length === 0)
+      batch.cancelTimer = this.#clock.after(this.#timeoutMs, () => this.#giveUp(batch))
     const waiting = new Promise<Decision>((answer, fail) => {
       // A name that cannot be in the catalogue is not sent to the database, which would refuse some of them
       // together with everyone else's calls in the batch; no API call has the empty name.
-      batch.push({ secret, apiCall: canBeApiCallName(apiCall) ? apiCall : '', fits: true, answer, fail })
+      batch.calls.push({
+        secret,
+        apiCall: canBeApiCallName(apiCall) ? apiCall : '',
+        fits: true,
+        answer,
+        fail,
+      })
     })
+    this.#schedule()
     return waiting.finally(() => {
       this.#waitingCalls--
       if (this.#waitingCalls === 0) this.#stopping?.()
     })
   }
 
+  /**
+   * Few calls wait for the commit that is under way: one at a time makes larger batches, which cost less a call, and
+   * none that waits for rows of another. Many calls, and those behind a slow commit, do not wait for it.
+   */
+  get #mayCommit(): boolean {
+    const [oldest] = this.#commits
+    if (oldest === undefined) return true
+    if (this.#commits.length >= this.#maxCommits) return false
+    return (this.#batches[0]?.calls.length ?? 0) >= manyCalls || this.#elapsed() - oldest >= slowCommitMs
+  }
+
   /** Commits begin at the end of the current turn of the event loop, so that all that arrive in it share one. */
   #schedule(): void {
-    if (this.#scheduled || this.#commits >= this.#maxCommits) return
+    if (this.#scheduled) return
+    if (!this.#mayCommit) {
+      this.#lookAgain()
+      return
+    }
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      while (this.#commits < this.#maxCommits && this.#batches[0]?.length) {
-        const batch = this.#batches.shift() as WaitingCall[]
-        this.#commits++
-        void this.#commit(batch).finally(() => {
-          this.#commits--
-          if (this.#batches[0]?.length) this.#schedule()
+      while (this.#mayCommit && this.#batches[0]?.calls.length) {
+        const batch = this.#batches.shift() as Batch
+        const startedAt = this.#elapsed()
+        this.#commits.push(startedAt)
+        void this.#commit(batch, startedAt).finally(() => {
+          this.#commits.splice(this.#commits.indexOf(startedAt), 1)
+          if (this.#batches[0]?.calls.length) this.#schedule()
         })
       }
     })
   }
 
-  async #commit(batch: WaitingCall[]): Promise<void> {
-    let calls = batch
+  /** When the commit under way has become slow, if it has: until then no further call may come. */
+  #lookAgain(): void {
+    if (this.#looksAgain || this.#commits.length >= this.#maxCommits) return
+    this.#looksAgain = true
+    this.#clock.after(slowCommitMs, () => {
+      this.#looksAgain = false
+      if (this.#batches[0]?.calls.length) this.#schedule()
+    })
+  }
+
+  async #commit(batch: Batch, startedAt: number): Promise<void> {
+    let { calls } = batch
     try {
       // Each further round asks only for what still fitted a quota when it was read. Quotas only fill up, so
       // the rounds end.
-      while (calls.length > 0) calls = await this.#charge(calls)
+      while (calls.length > 0) calls = await this.#charge(calls, batch.timeUp.signal)
+      this.#learn(batch.calls.length, this.#elapsed() - startedAt)
     } catch (cause) {
       const error = new UnavailableError('The call could not be counted for sure. It may have been.', {
         cause,
       })
       for (const call of calls) call.fail(error)
       this.#uncertain()
+    } finally {
+      batch.cancelTimer()
     }
+  }
+
+  /** Batches of a few calls say nothing about how many there could be. */
+  #learn(calls: number, tookMs: number): void {
+    if (calls < this.#maxBatchCalls / 2) return
+    this.#msPerCall += (tookMs / calls - this.#msPerCall) * newestShare
   }
 
   /** Charges the calls and answers them; returns those to be tried again because not all of theirs fitted. */
-  async #charge(calls: WaitingCall[]): Promise<WaitingCall[]> {
+  async #charge(calls: WaitingCall[], timeUp: AbortSignal): Promise<WaitingCall[]> {
     const { groups, groupOf } = groupCalls(calls)
     const at = this.#clock.now()
     const month = monthOf(at)
-    const charge = await this.#store.charge(month, at, groups)
+    const charge = await this.#store.charge(month, at, groups, timeUp)
+    this.#answeredAtMs = this.#clock.now().getTime()
     const again = answerCalls(calls, groups, groupOf, charge, month)
     this.#counted(month, at, charge)
     return again
-  }
-}
-
-/** Calls with the same secret and API call become one group; those that do not fit are in it, but not counted. */
-function groupCalls(calls: readonly WaitingCall[]): { groups: CallGroup[]; groupOf: number[] } {
-  const groups: CallGroup[] = []
-  const indexes = new Map<string, number>()
-  const groupOf = calls.map(({ secret, apiCall, fits }) => {
-    const key = `${secret} ${apiCall}`
-    let index = indexes.get(key)
-    if (index === undefined) {
-      index = groups.push({ digest: digestOf(secret), apiCall, calls: 0 }) - 1
-      indexes.set(key, index)
-    }
-    if (fits) (groups[index] as CallGroup).calls++
-    return index
-  })
-  return { groups, groupOf }
-}
-
-/**
- * Answers calls from a commit, in order of arrival. The calls of an account that did not all fit its quota are
- * returned, to be charged again: the first of them fit, as far as is known now, and the rest do not.
- */
-function answerCalls(
-  calls: readonly WaitingCall[],
-  groups: readonly CallGroup[],
-  groupOf: readonly number[],
-  charge: Charge,
-  month: Month,
-): WaitingCall[] {
-  const again: WaitingCall[] = []
-  const totals = runningTotals(groups, charge)
-  const places = new Map<string, number>()
-  for (const [position, call] of calls.entries()) {
-    const verdict = charge.verdicts[groupOf[position] as number]
-    const account = verdict && charge.accounts.get(verdict.accountId)
-    if (!verdict || !account) {
-      call.answer({ code: 'KEY_INVALID' })
-      continue
-    }
-    const { apiKeyId, accountId, access } = verdict
-    const { externalId: accountExternalId, quota, charged } = account
-    const room = remainingOf(account) ?? Number.POSITIVE_INFINITY
-    if (access === 'allowed' && !charged && room > 0) {
-      const place = places.get(accountId) ?? 0
-      places.set(accountId, place + 1)
-      call.fits = place < room
-      again.push(call)
-      continue
-    }
-    const admitted = access === 'allowed' && charged && call.fits
-    call.answer({
-      code: admitted ? 'ADMITTED' : refusals[access],
-      apiKeyId,
-      accountExternalId,
-      apiKeyCalls: admitted ? totals.next(apiKeyId) : (charge.apiKeyCalls.get(apiKeyId) ?? 0),
-      account: { month, calls: admitted ? totals.next(accountId) : account.calls, quota },
-    })
-  }
-  return again
-}
-
-const refusals = {
-  allowed: 'QUOTA_EXCEEDED',
-  denied: 'ACCESS_DENIED',
-  'unknown API call': 'API_CALL_UNKNOWN',
-} as const
-
-/** For each key and account that was charged: its total as it was with each of the batch's calls as the last. */
-function runningTotals(groups: readonly CallGroup[], { verdicts, accounts, apiKeyCalls }: Charge) {
-  const totals = new Map<string, number>()
-  const startFrom = (id: string, after: number, calls: number) =>
-    totals.set(id, (totals.get(id) ?? after) - calls)
-  groups.forEach(({ calls }, index) => {
-    const verdict = verdicts[index]
-    const account = verdict && accounts.get(verdict.accountId)
-    if (!account?.charged || verdict?.access !== 'allowed') return
-    startFrom(verdict.apiKeyId, apiKeyCalls.get(verdict.apiKeyId) ?? 0, calls)
-    startFrom(verdict.accountId, account.calls, calls)
-  })
-  return {
-    next(id: string): number {
-      const total = (totals.get(id) ?? 0) + 1
-      totals.set(id, total)
-      return total
-    },
   }
 }

@@ -35,7 +35,8 @@ export interface Charge {
 export interface UsageStore {
   /**
    * Judges every group by the keys as they are now and counts the allowed ones, in one commit: each account's
-   * wholly where they fit in its quota, else not at all.
+   * wholly where they fit in its quota, else not at all. Rejects as soon as `timeUp` says so, and holds on to
+   * nothing then; what had been sent by that time may still be counted.
    */
-  charge(month: Month, at: Date, groups: readonly CallGroup[]): Promise<Charge>
+  charge(month: Month, at: Date, groups: readonly CallGroup[], timeUp: AbortSignal): Promise<Charge>
 }
