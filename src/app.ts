@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { GraphQLSchema } from 'graphql'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -9,20 +10,25 @@ import { LiveUsage } from './domain/live-usage/live-usage.ts'
 import { Meter } from './domain/metering/meter.ts'
 import type { UsageStore } from './domain/metering/usage-store.ts'
 import { SecretVault } from './domain/secret-vault.ts'
+import { AccountConnections } from './http/account-connections.ts'
+import { createAdmission } from './http/admission.ts'
 import { createAuthenticate } from './http/authenticate.ts'
+import { createClientArea } from './http/client-area.ts'
 import { createGraphiQL, type Explorer } from './http/graphiql.ts'
 import { createGraphQLPipeline } from './http/graphql.ts'
 import { createMaskError } from './http/mask-error.ts'
+import { createOrigins } from './http/origins.ts'
 import { answerPlainPost } from './http/plain-post.ts'
 import { createHttpServer, listen } from './http/server.ts'
 import { serveWebSocket } from './http/websocket.ts'
 import type { Logger } from './log.ts'
 import type { Services } from './schema/context.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
-import { type Database, openDatabase } from './storage/database.ts'
+import { type Database, type DatabaseServer, openDatabase } from './storage/database.ts'
 import { inProcessEventBus, redisEventBus } from './storage/event-bus.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
+import { queryUntil } from './storage/query-until.ts'
 import { defaultCatalogue, seedCatalogue } from './storage/seed.ts'
 import { isUnavailable } from './storage/unavailable.ts'
 import { SqlUsageStore } from './storage/usage-store.ts'
@@ -33,6 +39,10 @@ export interface AppOptions {
   clock?: Clock
   /** Reads what GraphiQL is filled in with; left out, there are placeholders. */
   explorer?: ((services: Services) => Promise<Explorer>) | undefined
+  /** Makes a token for the client area; left out, it has none but its host's. */
+  demoToken?: (() => Promise<string>) | undefined
+  /** Where the built client area is; left out, where the build puts it. */
+  clientAreaDirectory?: string | undefined
   /** False: Yoga answers every request. What is answered is the same, which tests hold it to. */
   plainHttp?: boolean | undefined
   /** Another schema in place of Latchkey's own; the bench puts a no-op beside it. */
@@ -44,11 +54,15 @@ export interface App {
   url: string
   /** For those who prepare data: the start-up of development, and tests. */
   services: Services
-  /** Answers what has been accepted, closes everything, and resolves then. Harmless when called again. */
-  stop(): Promise<void>
+  /**
+   * `/ready` says no for `delayMs` (0 where left out) while all else goes on; then what has been accepted is answered
+   * and everything closed. Harmless when called again.
+   */
+  stop(options?: { delayMs?: number }): Promise<void>
 }
 
-const maxRequestBytes = 1_048_576
+/** Of the time to stop in: what answering may take. The rest is for closing connections and the database. */
+const answeringShare = 0.8
 
 /** DEFAULT_PLAN does not name a plan of the database. */
 export class UnknownDefaultPlanError extends Error {}
@@ -60,10 +74,9 @@ export class UnknownDefaultPlanError extends Error {}
  */
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, log, clock = systemClock } = options
-  const { databaseUrl, dataDir } = config
   const database = await openDatabase({
-    url: databaseUrl,
-    dataDir,
+    server: databaseServerOf(config),
+    dataDir: config.dataDir,
     onIdleError: (err) => log.warn({ err }, 'a database connection broke'),
   })
   const parts = createServices(config, log, clock, database)
@@ -74,9 +87,11 @@ export async function createApp(options: AppOptions): Promise<App> {
     return {
       url: transports.url,
       services: parts.services,
-      stop() {
+      stop({ delayMs = 0 } = {}) {
         stopped ??= (async () => {
-          await transports.stop()
+          transports.announceStop()
+          if (delayMs > 0) await setTimeout(delayMs)
+          await transports.stop(config.shutdownTimeoutMs - delayMs)
           await parts.stop()
           await database.close()
         })()
@@ -90,13 +105,25 @@ export async function createApp(options: AppOptions): Promise<App> {
   }
 }
 
+/** What the settings say of the database server; undefined for the embedded database. */
+export function databaseServerOf(config: Config): DatabaseServer | undefined {
+  if (config.databaseUrl === undefined) return undefined
+  return {
+    url: config.databaseUrl,
+    poolSize: config.databasePoolSize,
+    connectTimeoutMs: config.databaseConnectTimeoutMs,
+    statementTimeoutMs: config.databaseStatementTimeoutMs,
+    meterTimeoutMs: config.meterTimeoutMs,
+  }
+}
+
 /** Everything but the transports, over an open database. Tests give a usage store that fails as they say. */
 export function createServices(
   config: Config,
   log: Logger,
   clock: Clock,
-  { pool, prisma, maxCommits }: Database,
-  usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool),
+  { pool, meteringPool, prisma, maxCommits }: Database,
+  usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool, meteringPool),
 ) {
   const redis = config.redisUrl
     ? redisEventBus({
@@ -110,11 +137,15 @@ export function createServices(
     bus: redis ?? inProcessEventBus(),
     clock,
     intervalMs: config.liveIntervalMs,
+    lateCommitMs: config.meterTimeoutMs,
   })
   const meter = new Meter({
     store: usage,
     clock,
     maxCommits,
+    maxWaitingCalls: config.limits.waitingCalls,
+    maxWaitMs: config.limits.waitMs,
+    timeoutMs: config.meterTimeoutMs,
     counted: (month, at, charge) => liveUsage.counted(month, at, charge),
     uncertain: () => liveUsage.uncertain(),
   })
@@ -165,36 +196,59 @@ export async function prepareDatabase(
 }
 
 async function startTransports(
-  { config, log, explorer, plainHttp = true, schema }: AppOptions,
+  { config, log, explorer, demoToken, clientAreaDirectory, plainHttp = true, schema }: AppOptions,
   clock: Clock,
   { pool }: Database,
   services: Services,
-): Promise<{ url: string; stop: () => Promise<void> }> {
-  const maskError = createMaskError({ log, isUnavailable })
+): Promise<{ url: string; announceStop: () => void; stop: (withinMs: number) => Promise<void> }> {
+  const maskError = createMaskError({ log, isUnavailable, hideSuggestions: !config.graphiql })
   const authenticate = createAuthenticate(config.auth, clock)
   const graphiql = config.graphiql ? createGraphiQL(explorer && (() => explorer(services))) : undefined
   const pipeline = createGraphQLPipeline({ services, maskError, graphiql, schema })
-  const checkReady = async () => void (await pool.query('select 1'))
+  const checkReady = async () =>
+    void (await queryUntil(pool, AbortSignal.timeout(config.meterTimeoutMs), { text: 'select 1' }))
   const requestLogLevel = config.production ? 'info' : 'debug'
-  const shared = { pipeline, authenticate, maskError, log, requestLogLevel } as const
+  const { corsOrigins, clientAreaOrigin: hostOrigin } = config
+  const origins = createOrigins(corsOrigins && [...corsOrigins, ...(hostOrigin ? [hostOrigin] : [])])
+  const { limits } = config
+  const accountConnections = new AccountConnections(limits.webSocketsPerAccount)
+  const shared = {
+    pipeline,
+    authenticate,
+    maskError,
+    log,
+    requestLogLevel,
+    limits,
+    accountConnections,
+    origins,
+    admission: createAdmission({
+      meter: services.meter,
+      waitingQueries: () => pool.waitingCount,
+      maxWaitingQueries: limits.waitingQueries,
+    }),
+  } as const
   const http = createHttpServer({
     ...shared,
-    maxBodyBytes: maxRequestBytes,
     checkReady,
     answerPlain: plainHttp ? answerPlainPost : undefined,
+    clientArea: config.clientArea
+      ? await createClientArea({ log, directory: clientAreaDirectory, hostOrigin, demoToken })
+      : undefined,
   })
   const webSocket = serveWebSocket({
     ...shared,
     server: http.server,
+    isAnswering: http.isAnswering,
     clock,
-    maxFrameBytes: maxRequestBytes,
   })
   const port = await listen(http.server, config.host, config.port)
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   return {
     url: `http://${host}:${port}`,
-    async stop() {
-      await Promise.all([http.stop(), webSocket.stop()])
+    announceStop: http.announceStop,
+    async stop(withinMs) {
+      const answerMs = withinMs * answeringShare
+      await Promise.all([http.stop(answerMs), webSocket.stop(answerMs, (withinMs - answerMs) / 2)])
     },
   }
 }

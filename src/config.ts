@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isPrefix } from './domain/secret.ts'
 import type { EncryptionKey } from './domain/secret-vault.ts'
 import { type LogLevel, logLevels } from './log.ts'
+import { encryptionKeys, isDecodable, isOrigin, readOrigins, urlOf, wholeNumber } from './setting-types.ts'
 
 /** How tokens are checked: by one of the two or by both. */
 export interface AuthConfig {
@@ -13,12 +14,43 @@ export interface AuthConfig {
   accountClaim: string
 }
 
+/** What the server takes on before it refuses. Times are in milliseconds. */
+export interface Limits {
+  /** Of TCP, in all. */
+  connections: number
+  webSockets: number
+  webSocketsPerAccount: number
+  /** On one WebSocket. */
+  subscriptions: number
+  /** Under way at a time on one WebSocket, subscriptions included. */
+  operations: number
+  /** Under way at a time over HTTP, in all. */
+  requests: number
+  bodyBytes: number
+  frameBytes: number
+  headerBytes: number
+  connectionInitMs: number
+  pingMs: number
+  headersMs: number
+  requestMs: number
+  idleMs: number
+  /** Of the meter. */
+  waitingCalls: number
+  waitMs: number
+  /** For a connection to the database. */
+  waitingQueries: number
+}
+
 export interface Config {
   production: boolean
   host: string
   port: number
   /** Left out: the embedded database. */
   databaseUrl?: string | undefined
+  /** Connections to it, those for metering included. */
+  databasePoolSize: number
+  databaseConnectTimeoutMs: number
+  databaseStatementTimeoutMs: number
   dataDir: string
   /** Left out: an event bus within the process. */
   redisUrl?: string | undefined
@@ -32,7 +64,20 @@ export interface Config {
   catalogue?: string | undefined
   logLevel: LogLevel
   liveIntervalMs: number
+  /** Within this long every metered call is answered. */
+  meterTimeoutMs: number
+  /** How long `/ready` has said no before new connections are refused. */
+  shutdownDelayMs: number
+  /** From the signal to the end of the process, the delay included. */
+  shutdownTimeoutMs: number
   graphiql: boolean
+  limits: Limits
+  /** Whether the API Keys page is served. */
+  clientArea: boolean
+  /** The site that the page takes its token from. Left out: in development it is the demo account's. */
+  clientAreaOrigin?: string | undefined
+  /** Left out: pages of any origin may ask. */
+  corsOrigins?: readonly string[] | undefined
 }
 
 /** Every mistake in the settings, so that they are mended in one go. */
@@ -47,41 +92,21 @@ export class ConfigError extends Error {
   }
 }
 
-const urlOf = (...protocols: string[]) =>
-  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
-    message: `It must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}.`,
-  })
-
-const wholeNumber = (least: number, most: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, `It must be a whole number from ${least} to ${most}.`)
-    .transform(Number)
-    .refine((value) => value >= least && value <= most, `It must be a whole number from ${least} to ${most}.`)
-
-/** 32 bytes in base64, with the characters of either alphabet. */
-const base64Key = /^[A-Za-z0-9+/_-]{43}=?$/
-
-const encryptionKeys = z.string().transform((text, context): EncryptionKey[] => {
-  const refuse = (message: string) => context.addIssue({ code: 'custom', message })
-  const keys = text.split(',').map((part) => {
-    const [kid = '', encoded = ''] = part.trim().split(/:(.*)/s)
-    if (!kid || !base64Key.test(encoded))
-      refuse('Each key must be written kid:key, the key being 32 bytes in base64.')
-    return { kid, key: new Uint8Array(Buffer.from(encoded, 'base64')) }
-  })
-  // Of two keys with one id, the second would open nothing.
-  if (new Set(keys.map(({ kid }) => kid)).size < keys.length) refuse('Each key must have a kid of its own.')
-  return keys
-})
-
 const settings = z.object({
   NODE_ENV: z.string().optional(),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(4_000),
   DATABASE_URL: urlOf('postgres:', 'postgresql:').optional(),
+  DATABASE_POOL_SIZE: wholeNumber(3, 1_000).default(10),
+  DATABASE_CONNECT_TIMEOUT_MS: wholeNumber(100, 60_000).default(5_000),
+  DATABASE_STATEMENT_TIMEOUT_MS: wholeNumber(100, 600_000).default(8_000),
   DATA_DIR: z.string().default('.latchkey'),
-  REDIS_URL: urlOf('redis:', 'rediss:').optional(),
+  REDIS_URL: urlOf('redis:', 'rediss:')
+    .refine(
+      isDecodable,
+      'It must have a % only where it stands for a character; write the sign itself as %25.',
+    )
+    .optional(),
   REDIS_PREFIX: z.string().default('latchkey'),
   AUTH_JWKS_URL: urlOf('https:', 'http:').optional(),
   AUTH_SECRET: z
@@ -103,7 +128,36 @@ const settings = z.object({
   CATALOGUE: z.string().optional(),
   LOG_LEVEL: z.enum(logLevels, `It must be one of ${logLevels.join(', ')}.`).default('info'),
   LIVE_INTERVAL_MS: wholeNumber(10, 60_000).default(250),
+  METER_TIMEOUT_MS: wholeNumber(100, 60_000).default(2_000),
+  SHUTDOWN_DELAY_MS: wholeNumber(0, 600_000).default(1_000),
+  SHUTDOWN_TIMEOUT_MS: wholeNumber(1_000, 600_000).default(10_000),
   GRAPHIQL: z.enum(['on', 'off'], 'It must be on or off.').optional(),
+  MAX_CONNECTIONS: wholeNumber(1, 1_000_000).default(25_000),
+  MAX_WEBSOCKETS: wholeNumber(1, 1_000_000).default(20_000),
+  MAX_WEBSOCKETS_PER_ACCOUNT: wholeNumber(1, 1_000_000).default(100),
+  MAX_SUBSCRIPTIONS: wholeNumber(1, 100_000).default(100),
+  MAX_OPERATIONS: wholeNumber(1, 100_000).default(2_000),
+  MAX_REQUESTS: wholeNumber(1, 1_000_000).default(20_000),
+  MAX_BODY_BYTES: wholeNumber(1_024, 67_108_864).default(1_048_576),
+  MAX_FRAME_BYTES: wholeNumber(1_024, 67_108_864).default(1_048_576),
+  MAX_HEADER_BYTES: wholeNumber(1_024, 1_048_576).default(16_384),
+  CONNECTION_INIT_TIMEOUT_MS: wholeNumber(100, 600_000).default(3_000),
+  PING_INTERVAL_MS: wholeNumber(100, 600_000).default(12_000),
+  HEADERS_TIMEOUT_MS: wholeNumber(100, 600_000).default(10_000),
+  REQUEST_TIMEOUT_MS: wholeNumber(100, 600_000).default(30_000),
+  IDLE_TIMEOUT_MS: wholeNumber(100, 600_000).default(65_000),
+  MAX_WAITING_CALLS: wholeNumber(1, 1_000_000).default(20_000),
+  MAX_WAIT_MS: wholeNumber(10, 60_000).default(250),
+  MAX_WAITING_QUERIES: wholeNumber(1, 100_000).default(1_000),
+  CLIENT_AREA: z.enum(['on', 'off'], 'It must be on or off.').optional(),
+  CLIENT_AREA_ORIGIN: z
+    .string()
+    .refine(
+      isOrigin,
+      'It must be an origin such as https://app.example.com, with neither a path nor a slash.',
+    )
+    .optional(),
+  CORS_ORIGINS: z.string().default('*').transform(readOrigins),
 })
 
 /** Secrets that development makes up for itself and keeps in the data directory. */
@@ -134,6 +188,12 @@ export function readConfig(
     mistakes.push(
       'AUTH_JWKS_URL or AUTH_SECRET: One of them must be set in production, to check tokens with.',
     )
+  if (production && given.CLIENT_AREA === 'on' && !given.CLIENT_AREA_ORIGIN)
+    mistakes.push(
+      'CLIENT_AREA_ORIGIN: It must be set with CLIENT_AREA=on in production, to the site that hands the page its token.',
+    )
+  if (parsed.success && parsed.data.SHUTDOWN_DELAY_MS > parsed.data.SHUTDOWN_TIMEOUT_MS / 2)
+    mistakes.push('SHUTDOWN_DELAY_MS: It must be no more than half of SHUTDOWN_TIMEOUT_MS.')
   if (!parsed.success || mistakes.length > 0) throw new ConfigError(mistakes)
   return configFrom(parsed.data, production, developmentSecrets)
 }
@@ -153,6 +213,9 @@ function configFrom(
     host: env.HOST,
     port: env.PORT,
     databaseUrl: env.DATABASE_URL,
+    databasePoolSize: env.DATABASE_POOL_SIZE,
+    databaseConnectTimeoutMs: env.DATABASE_CONNECT_TIMEOUT_MS,
+    databaseStatementTimeoutMs: env.DATABASE_STATEMENT_TIMEOUT_MS,
     dataDir,
     redisUrl: env.REDIS_URL,
     redisPrefix: env.REDIS_PREFIX,
@@ -173,7 +236,36 @@ function configFrom(
     catalogue: env.CATALOGUE,
     logLevel: env.LOG_LEVEL,
     liveIntervalMs: env.LIVE_INTERVAL_MS,
+    clientArea: env.CLIENT_AREA ? env.CLIENT_AREA === 'on' : !production,
+    clientAreaOrigin: env.CLIENT_AREA_ORIGIN,
+    corsOrigins: env.CORS_ORIGINS,
+    meterTimeoutMs: env.METER_TIMEOUT_MS,
+    shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
+    shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
     graphiql: env.GRAPHIQL ? env.GRAPHIQL === 'on' : !production,
+    limits: limitsFrom(env),
+  })
+}
+
+function limitsFrom(env: z.output<typeof settings>): Limits {
+  return Object.freeze({
+    connections: env.MAX_CONNECTIONS,
+    webSockets: env.MAX_WEBSOCKETS,
+    webSocketsPerAccount: env.MAX_WEBSOCKETS_PER_ACCOUNT,
+    subscriptions: env.MAX_SUBSCRIPTIONS,
+    operations: env.MAX_OPERATIONS,
+    requests: env.MAX_REQUESTS,
+    bodyBytes: env.MAX_BODY_BYTES,
+    frameBytes: env.MAX_FRAME_BYTES,
+    headerBytes: env.MAX_HEADER_BYTES,
+    connectionInitMs: env.CONNECTION_INIT_TIMEOUT_MS,
+    pingMs: env.PING_INTERVAL_MS,
+    headersMs: env.HEADERS_TIMEOUT_MS,
+    requestMs: env.REQUEST_TIMEOUT_MS,
+    idleMs: env.IDLE_TIMEOUT_MS,
+    waitingCalls: env.MAX_WAITING_CALLS,
+    waitMs: env.MAX_WAIT_MS,
+    waitingQueries: env.MAX_WAITING_QUERIES,
   })
 }
 

@@ -3,7 +3,8 @@ import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import process from 'node:process'
 import { SignJWT } from 'jose'
-import type { AuthConfig, DevelopmentSecrets } from './config.ts'
+import { z } from 'zod'
+import { type AuthConfig, ConfigError, type DevelopmentSecrets } from './config.ts'
 import type { Scope } from './domain/principal.ts'
 import type { Explorer } from './http/graphiql.ts'
 import type { Services } from './schema/context.ts'
@@ -13,14 +14,43 @@ import { globalIdOf } from './schema/global-id.ts'
 
 const secretsFile = 'development-secrets.json'
 
-/** The secrets kept in the data directory; made up, and readable only by their owner, when it has none yet. */
+/**
+ * The secrets kept in the data directory; made up, and readable only by their owner, when it has none yet.
+ * @throws ConfigError where they cannot be read or kept
+ */
 export function developmentSecrets(dataDir: string): DevelopmentSecrets {
   const file = join(dataDir, secretsFile)
   try {
-    return JSON.parse(readFileSync(file, 'utf8'))
+    return readSecrets(file) ?? makeUpSecrets(dataDir, file)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (error instanceof ConfigError) throw error
+    throw new ConfigError([
+      `DATA_DIR: The secrets of development cannot be kept there: ${(error as Error).message}`,
+    ])
   }
+}
+
+const secretsRule = z.object({ authSecret: z.string(), encryptionKey: z.string() })
+
+/** Undefined where there are none yet. */
+function readSecrets(file: string): DevelopmentSecrets | undefined {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    return secretsRule.parse(JSON.parse(text))
+  } catch {
+    throw new ConfigError([
+      `DATA_DIR: ${file} holds no secrets of development. Remove it to have new ones made up.`,
+    ])
+  }
+}
+
+function makeUpSecrets(dataDir: string, file: string): DevelopmentSecrets {
   const secrets = {
     authSecret: randomBytes(32).toString('base64url'),
     encryptionKey: randomBytes(32).toString('base64'),
@@ -75,14 +105,15 @@ export async function mintToken(
 export const customerScopes: readonly Scope[] = ['keys:read', 'keys:write', 'keys:reveal']
 export const demoAccount = 'demo'
 
+/** A token of the demo account's customer; good for 30 days when no lifetime is given. */
+export function demoCustomerToken(auth: AuthConfig, lifetime?: string): Promise<string> {
+  return mintToken(auth, { subject: 'demo-customer', scopes: customerScopes, account: demoAccount, lifetime })
+}
+
 /** The tokens that development begins with. */
 export async function demoTokens(auth: AuthConfig) {
   return {
-    customer: await mintToken(auth, {
-      subject: 'demo-customer',
-      scopes: customerScopes,
-      account: demoAccount,
-    }),
+    customer: await demoCustomerToken(auth),
     gateway: await mintToken(auth, { subject: 'demo-gateway', scopes: ['calls:meter'] }),
     operator: await mintToken(auth, { subject: 'demo-operator', scopes: ['admin'] }),
   }
@@ -101,7 +132,9 @@ export async function seedDemoAccount({ accounts, keys, prisma }: Services): Pro
   const plan = plans.find(({ slug }) => slug === demoPlan) ?? plans[0]
   if (!plan || plan.maxApiKeys < 2) return
   const apiCalls = await prisma.apiCall.findMany({ where: { name: { in: demoCalls } } })
-  const accountId = await accounts.save({ externalId: demoAccount, name: 'Demo customer', plan: plan.slug })
+  const accountId = await accounts.add({ externalId: demoAccount, name: 'Demo customer', plan: plan.slug })
+  // Another server that starts at the same time sees to it.
+  if (accountId === null) return
   const first = await prisma.apiKey.findFirstOrThrow({ where: { accountId } })
   await keys.setNote({ accountId }, first.id, 'Backend')
   await keys.add(accountId, 'Status page, read only', {

@@ -18,14 +18,25 @@ const sensitive = new RegExp(
 
 /** Takes API keys and tokens out of a line of JSON, wherever in it they stand; it remains JSON. */
 export function redact(line: string): string {
+  // Every secret and every token has one of these in it, and hardly any line does.
+  if (!line.includes('_') && !line.includes('eyJ')) return line
   return line.replace(sensitive, (found, ...rest) => {
     const { secret, token } = rest.at(-1) as { secret?: string; token?: string }
     return secret ? '[secret]' : token ? '[token]' : found
   })
 }
 
+let [stampedAt, stamp] = [0, '']
+
+/** The time as pino takes it, RFC 3339. Many lines are of one millisecond. */
+function timestamp(): string {
+  const now = Date.now()
+  if (now !== stampedAt) [stampedAt, stamp] = [now, `,"time":"${new Date(now).toISOString()}"`]
+  return stamp
+}
+
 /** Lines are written together, when there are this many bytes of them and at the latest after this long. */
-const buffering = { minLength: 4_096, periodicFlush: 200 }
+const buffering = { minLength: 8_192, periodicFlush: 200 }
 
 /**
  * JSON lines on standard output (or to `destination`), with secrets and tokens taken out of every line. What is
@@ -35,7 +46,7 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
   const options = {
     level,
     base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp,
     hooks: { streamWrite: redact },
   }
   return pino(options, destination ?? pino.destination({ sync: false, ...buffering }))

@@ -1,23 +1,57 @@
-import { type DocumentNode, GraphQLError, parse, type validate } from 'graphql'
+import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases'
+import { maxDirectivesRule } from '@escape.tech/graphql-armor-max-directives'
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  parse,
+  type ValidationRule,
+  validate,
+} from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { QueryTooComplexError } from '../errors.ts'
 
 /** An operation with more tokens than this is not even parsed. */
 const maxTokens = 10_000
+/** What fragments hold counts wherever they are spread. An operation may have 300 fields, with aliases or without. */
+const maxAliases = 300
+const maxDirectives = 50
+
+/** Judged with the rules of GraphQL, when a document is met for the first time. */
+const limitRules: readonly ValidationRule[] = [
+  maxAliasesRule({
+    n: maxAliases,
+    allowList: [],
+    onReject: [refuse(`has more than ${maxAliases} aliases`)],
+  }),
+  maxDirectivesRule({ n: maxDirectives, onReject: [refuse(`has more than ${maxDirectives} directives`)] }),
+]
+
+export interface DocumentLimitsOptions {
+  /** Whether mistakes are told without what may have been meant: it would give the schema away bit by bit. */
+  hideSuggestions: boolean
+}
 
 /**
  * Refuses documents that are too long, too deeply nested or too repetitive to be parsed and validated. What
  * they select is judged later, by the schema, before anything of it is executed.
  */
-export function useDocumentLimits(): Plugin {
+export function useDocumentLimits({ hideSuggestions }: DocumentLimitsOptions): Plugin {
   return {
     onParse({ setParseFn }) {
       setParseFn((source, options) => parsed(source as string, options))
     },
-    onValidate({ validateFn, setValidationFn }) {
-      setValidationFn(((...args: Parameters<typeof validate>) =>
-        validated(() => (validateFn as typeof validate)(...args))) as typeof validateFn)
+    onValidate({ setValidationFn }) {
+      setValidationFn(((schema: GraphQLSchema, document: DocumentNode, rules: readonly ValidationRule[]) =>
+        validated(() => validate(schema, document, [...limitRules, ...rules], { hideSuggestions }))) as never)
     },
+  }
+}
+
+/** What the package itself says has no code of its own. */
+function refuse(reason: string): () => never {
+  return () => {
+    throw tooComplex(reason)
   }
 }
 
@@ -40,6 +74,7 @@ function validated(validateDocument: () => readonly GraphQLError[]): readonly Gr
     )
   } catch (error) {
     if (isStackOverflow(error)) return [tooComplex('is nested too deeply')]
+    if (error instanceof GraphQLError) return [error]
     throw error
   }
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { isIP } from 'node:net'
 import { renderGraphiQL as renderPage } from '@graphql-yoga/render-graphiql'
 import type { GraphiQLOptions } from 'graphql-yoga'
 import { type Role, type TabKeys, tutorialTabs } from './graphiql-tabs.ts'
+import { mayHoldTokens } from './origins.ts'
 
 /** What the page is filled in with: a token for each role, and keys to try things on. */
 export interface Explorer extends TabKeys {
@@ -22,18 +22,10 @@ export type GraphiQL = (request: Request) => Promise<PageOptions>
  * @param readExplorer what to fill in, read for each page, as keys change; placeholders where it is left out.
  */
 export function createGraphiQL(readExplorer?: () => Promise<Explorer>): GraphiQL {
-  return async (request) => pageOptions(mayHoldTokens(request) ? await readExplorer?.() : undefined)
-}
-
-/**
- * False where the page could come to be read by a script of another site: because that asks for it (CORS lets it
- * read every answer), or because a name of its own has been made to point here (so names other than localhost
- * do not count).
- */
-function mayHoldTokens(request: Request): boolean {
-  const { hostname } = new URL(request.url)
-  const unbracketed = hostname.replace(/^\[(.*)\]$/, '$1')
-  return !request.headers.has('origin') && (unbracketed === 'localhost' || isIP(unbracketed) !== 0)
+  return async ({ url, headers }) => {
+    const mayHold = mayHoldTokens(new URL(url).hostname, headers.get('origin'))
+    return pageOptions(mayHold ? await readExplorer?.() : undefined)
+  }
 }
 
 function pageOptions(explorer: Explorer | undefined): PageOptions {
@@ -96,6 +88,25 @@ export function renderGraphiQL(pageOptions: GraphiQLOptions): string {
   const current = JSON.stringify({ tabs, filledIn }).replaceAll('<', '\\u003c')
   const script = `<script>(${refreshStoredTabs})(localStorage, ${current})</script>`
   return renderPage(options).replace('<head>', () => `<head>${script}${tabsStayInPlace}`)
+}
+
+/** As strict as GraphiQL can live with: the page's own scripts, by what stands in them, and its editor's workers. */
+export function contentSecurityPolicyOf(page: string): string {
+  const hashes = [...page.matchAll(/<script>(.*?)<\/script>/gs)].map(
+    ([, script = '']) => `'sha256-${createHash('sha256').update(script).digest('base64')}'`,
+  )
+  return [
+    "default-src 'none'",
+    `script-src ${hashes.join(' ')}`,
+    'worker-src blob:',
+    "style-src 'unsafe-inline'",
+    'img-src data:',
+    'font-src data:',
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')
 }
 
 /** GraphiQL's animation leaves tabs with a shift that shows only when they are pressed: the first click would miss. */

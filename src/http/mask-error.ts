@@ -7,6 +7,8 @@ export interface MaskErrorOptions {
   log: Logger
   /** Whether an error means that the database did not answer. */
   isUnavailable: (error: unknown) => boolean
+  /** Whether mistakes are told without what may have been meant. Validation leaves it out; execution does not. */
+  hideSuggestions: boolean
 }
 
 export type MaskError = (error: unknown) => GraphQLError
@@ -15,7 +17,7 @@ export type MaskError = (error: unknown) => GraphQLError
  * Turns whatever was thrown into what a caller may see: a code and a message written for it. Anything that is
  * not meant for callers becomes INTERNAL_SERVER_ERROR, and its cause is logged.
  */
-export function createMaskError({ log, isUnavailable }: MaskErrorOptions): MaskError {
+export function createMaskError({ log, isUnavailable, hideSuggestions }: MaskErrorOptions): MaskError {
   function latchkeyErrorFrom(error: unknown): LatchkeyError {
     if (error instanceof LatchkeyError) return error
     // What the schema's plugins say of an input: a bad cursor, for instance.
@@ -44,7 +46,7 @@ export function createMaskError({ log, isUnavailable }: MaskErrorOptions): MaskE
     const origin = error instanceof GraphQLError ? error.originalError : error
     // An error of GraphQL's own is about the request: its syntax, its types, its variables.
     if (error instanceof GraphQLError && (!origin || origin instanceof GraphQLError))
-      return asBadUserInput(error)
+      return asBadUserInput(error, hideSuggestions ? error.message.replace(suggestion, '') : error.message)
     const shown = latchkeyErrorFrom(origin)
     logCause(shown)
     return new GraphQLError(shown.message, {
@@ -67,8 +69,11 @@ export function extensionsOf(error: LatchkeyError) {
   return { code: error.code, ...(error instanceof InvalidInputError ? { issues: error.issues } : {}) }
 }
 
-function asBadUserInput(error: GraphQLError): GraphQLError {
-  return new GraphQLError(error.message, {
+/** What GraphQL ends its messages with where a name is almost right. */
+const suggestion = / Did you mean .+\?$/s
+
+function asBadUserInput(error: GraphQLError, message: string): GraphQLError {
+  return new GraphQLError(message, {
     ...placeOf(error),
     extensions: { ...httpOf(error), code: 'BAD_USER_INPUT' },
   })

@@ -1,4 +1,4 @@
-import { type DocumentNode, type GraphQLError, getOperationAST } from 'graphql'
+import { type DocumentNode, type GraphQLError, getOperationAST, type OperationDefinitionNode } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 
 /** One line a request in production; in development they would bury everything else. */
@@ -18,7 +18,12 @@ export function noteErrors(
   for (const { extensions } of errors ?? []) record?.codes.add(String(extensions.code))
 }
 
-/** Notes down which operation it is: its name, or its type where it has none. */
+/** What the log calls an operation: its name, or its type where it has none. */
+export function operationLabel(operation: OperationDefinitionNode | null | undefined): string {
+  return operation?.name?.value ?? operation?.operation ?? 'unknown'
+}
+
+/** Notes down which operation it is. */
 export function useOperationRecord(): Plugin<{ record?: OperationRecord }> {
   const note = ({
     args,
@@ -27,8 +32,9 @@ export function useOperationRecord(): Plugin<{ record?: OperationRecord }> {
   }) => {
     const { record } = args.contextValue as { record?: OperationRecord }
     if (!record) return
-    const operation = getOperationAST(args.document, args.operationName as string | undefined)
-    record.operation = operation?.name?.value ?? operation?.operation ?? 'unknown'
+    record.operation = operationLabel(
+      getOperationAST(args.document, args.operationName as string | undefined),
+    )
   }
   return {
     onExecute: note as never,

@@ -1,13 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type DocumentNode, type ExecutionResult, getOperationAST } from 'graphql'
-import type { GraphQLPipeline, RequestContext } from './graphql.ts'
+import type { ExecutionResult } from 'graphql'
+import type { GraphQLPipeline, OperationRequest, RequestContext } from './graphql.ts'
 import { noteErrors } from './operation-record.ts'
-
-interface PlainParams {
-  query: string
-  operationName: string | undefined
-  variables: Record<string, unknown> | undefined
-}
 
 const parameterNames = new Set(['query', 'operationName', 'variables', 'extensions'])
 
@@ -36,9 +30,6 @@ export async function answerPlainPost(
   response.writeHead(200, {
     'content-type': contentType,
     'content-length': Buffer.byteLength(text),
-    ...(request.headers.origin
-      ? { 'access-control-allow-origin': request.headers.origin, vary: 'Origin' }
-      : {}),
   })
   response.end(text)
   return true
@@ -53,7 +44,7 @@ function plainContentType({ method, url, headers }: IncomingMessage): string | u
   return accept === 'application/graphql-response+json' ? `${accept}; charset=utf-8` : undefined
 }
 
-function plainParams(body: Buffer): PlainParams | undefined {
+function plainParams(body: Buffer): OperationRequest | undefined {
   let parsed: Record<string, unknown>
   try {
     parsed = JSON.parse(body.toString())
@@ -70,28 +61,17 @@ function plainParams(body: Buffer): PlainParams | undefined {
 }
 
 async function execute(
-  { query, operationName, variables }: PlainParams,
+  params: OperationRequest,
   pipeline: GraphQLPipeline,
   context: RequestContext,
 ): Promise<ExecutionResult | undefined> {
-  const enveloped = pipeline.getEnveloped({
-    ...context,
-    params: { query, operationName, variables },
-  } as never)
-  let document: DocumentNode
+  let prepared: ReturnType<GraphQLPipeline['prepare']>
   try {
-    document = enveloped.parse(query)
+    prepared = pipeline.prepare(params, context)
   } catch {
     return undefined
   }
-  const operation = getOperationAST(document, operationName)
-  if (!operation || operation.operation === 'subscription') return undefined
-  if (enveloped.validate(enveloped.schema, document).length > 0) return undefined
-  return await enveloped.execute({
-    schema: enveloped.schema,
-    document,
-    operationName,
-    variableValues: variables,
-    contextValue: await enveloped.contextFactory(),
-  })
+  if (!('document' in prepared) || !prepared.operation) return undefined
+  if (prepared.operation.operation === 'subscription') return undefined
+  return await pipeline.execute(await pipeline.argsOf(prepared, params, context))
 }

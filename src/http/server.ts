@@ -1,14 +1,34 @@
-import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { InvalidInputError, LatchkeyError, type LatchkeyErrorCode } from '../errors.ts'
+import type { Duplex } from 'node:stream'
+import { LatchkeyError, type LatchkeyErrorCode, OverloadedError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import type { AccountConnections } from './account-connections.ts'
+import type { Admission } from './admission.ts'
 import type { Authenticate } from './authenticate.ts'
+import { BodyError, ClientGoneError, createBodyReader } from './body.ts'
+import type { ClientArea } from './client-area.ts'
+import { answerClientError } from './client-error.ts'
 import type { GraphQLPipeline } from './graphql.ts'
 import type { MaskError } from './mask-error.ts'
 import type { OperationRecord, RequestLogLevel } from './operation-record.ts'
+import type { Origins } from './origins.ts'
 import type { answerPlainPost } from './plain-post.ts'
+
+export interface HttpLimits {
+  /** Of TCP, in all; more are closed as they come. */
+  connections: number
+  /** Under way at a time, event streams included. */
+  requests: number
+  bodyBytes: number
+  headerBytes: number
+  /** How long a request's headers, and then all of it, may take to arrive. */
+  headersMs: number
+  requestMs: number
+  /** How long a connection is kept on which nothing is asked. */
+  idleMs: number
+}
 
 export interface HttpOptions {
   pipeline: GraphQLPipeline
@@ -16,69 +36,159 @@ export interface HttpOptions {
   maskError: MaskError
   log: Logger
   requestLogLevel: RequestLogLevel
-  maxBodyBytes: number
+  limits: HttpLimits
+  accountConnections: AccountConnections
+  admission: Admission
   /** Resolves when the database answers. */
   checkReady: () => Promise<void>
   /** Answers what is plain; left out, Yoga answers everything. */
   answerPlain?: typeof answerPlainPost | undefined
+  origins: Origins
+  /** Left out: there is none. */
+  clientArea?: ClientArea | undefined
 }
 
 const path = '/graphql'
 
-/** How long clients have to send what they have begun to, and to read their answers, when the server stops. */
-const stopWaitMs = 10_000
+/** How long a new connection has to ask something when the server stops. */
+const unusedWaitMs = 100
+
+/** Keeps what is no page from being taken for one. Pages put a policy of their own in its place. */
+const headersForBrowsers = Object.entries({
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+})
 
 export interface HttpServer {
   server: Server
-  /** Answers what has been accepted, ends event streams (their clients come back), and resolves when all is closed. */
-  stop(): Promise<void>
+  /** Whether a request that came on this connection is yet to be answered. */
+  isAnswering(socket: Duplex): boolean
+  /** From here on `/ready` says no; all else goes on. */
+  announceStop(): void
+  /**
+   * Takes no new connections, answers what has been accepted, ends event streams (their clients come back), and
+   * resolves when all is closed. Clients that have not sent what they began to, or not read their answers, are cut
+   * off after `withinMs`.
+   */
+  stop(withinMs: number): Promise<void>
 }
 
-/** The HTTP side: GraphQL (and its explorer) at /graphql, whether the process lives and can serve beside it. */
+/**
+ * The HTTP side: GraphQL (and its explorer) at /graphql, the client area at /, whether the process lives and can
+ * serve beside them.
+ */
 export function createHttpServer(options: HttpOptions): HttpServer {
+  const { limits } = options
+  const readBody = createBodyReader(limits.bodyBytes)
   const open = new Set<ServerResponse>()
+  const eventStreams = new WeakSet<ServerResponse>()
+  let announced = false
   let stopping = false
-  const server = createServer((request, response) => {
+  const times = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: Math.min(limits.headersMs, limits.requestMs),
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
+  }
+  const server = createServer(times, (request, response) => {
     open.add(response)
     response.once('close', () => {
       open.delete(response)
       if (stopping) server.closeIdleConnections()
     })
-    const pathname = pathnameOf(request)
-    if (pathname === path) return void answerGraphQL(request, response, options)
+    const target = targetOf(request)
+    if (!target) return sendJson(response, 400, unreadableTarget)
+    const { pathname } = target
+    request.url = pathname + target.search
+    const browser = mayBeBrowser(request)
+    if (browser) for (const [name, value] of headersForBrowsers) response.setHeader(name, value)
+    if (pathname !== path && options.clientArea?.(request, response, pathname)) return
+    if (browser && options.origins.answer(request, response)) return
+    if (pathname === path)
+      return void answerGraphQL(
+        request,
+        response,
+        options,
+        readBody,
+        eventStreams,
+        open.size > limits.requests,
+      )
     if (pathname === '/health') return sendJson(response, 200, { status: 'alive' })
+    if (pathname === '/ready' && announced)
+      return sendJson(response, 503, { status: 'the server is stopping' })
     if (pathname === '/ready') return void answerReady(response, options)
     sendJson(response, 404, { message: `There is nothing here. GraphQL is at ${path}.` })
   })
+  server.maxConnections = limits.connections
+  server.on('clientError', answerClientError)
   const connections = new Set<Socket>()
   server.on('connection', (socket) => {
+    // One that is read anew after an upgrade that is not made comes again.
+    if (connections.has(socket)) return
     connections.add(socket)
     socket.once('close', () => connections.delete(socket))
   })
 
-  async function stop(): Promise<void> {
+  async function stop(withinMs: number): Promise<void> {
+    announced = true
     stopping = true
     const closed = new Promise((resolve) => server.close(resolve))
-    for (const response of open) if (isEventStream(response)) response.destroy()
-    // Node.js takes connections that browsers open in advance, and on which nothing was asked yet, for busy.
-    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
+    for (const response of open) if (response.headersSent && eventStreams.has(response)) response.destroy()
     server.closeIdleConnections()
-    const cut = setTimeout(() => server.closeAllConnections(), stopWaitMs)
+    // Node.js takes connections that browsers open in advance, and on which nothing was asked yet, for busy. What was
+    // asked on a new one may not have been read yet.
+    const closeUnused = setTimeout(() => {
+      for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
+    }, unusedWaitMs)
+    const cut = setTimeout(() => server.closeAllConnections(), withinMs)
     await closed
+    clearTimeout(closeUnused)
     clearTimeout(cut)
   }
-  return { server, stop }
+  const announceStop = () => {
+    announced = true
+  }
+  const isAnswering = (socket: Duplex) => {
+    for (const { req } of open) if (req.socket === socket) return true
+    return false
+  }
+  return { server, isAnswering, announceStop, stop }
 }
 
-/** A subscription, which would go on for ever. Its headers have been sent, and cannot be read any more. */
-function isEventStream({ req, headersSent }: ServerResponse): boolean {
-  return headersSent && (req.headers.accept ?? '').includes('text/event-stream')
+/** False for what no browser sends: its POSTs name their origin. A gateway's calls do not, and are spared the headers. */
+function mayBeBrowser({ method, headers }: IncomingMessage): boolean {
+  return method !== 'POST' || headers.origin !== undefined
 }
 
-/** The path that is asked for; null where what was sent is no path at all, as `//` is not. */
-export function pathnameOf({ url = '' }: IncomingMessage): string | null {
-  if (url === path) return path
-  return URL.canParse(url, 'http://localhost') ? new URL(url, 'http://localhost').pathname : null
+/** What a request is refused with that has no target. */
+const unreadableTarget = {
+  errors: [
+    {
+      message: 'The address of the request, or its Host header, is not valid.',
+      extensions: { code: 'BAD_USER_INPUT' },
+    },
+  ],
+}
+
+/** What is asked for; null where that is no address of HTTP, or the Host header no name of a host. */
+export function targetOf({ url = '', headers }: IncomingMessage): Pick<URL, 'pathname' | 'search'> | null {
+  if (!isHost(headers.host ?? '')) return null
+  if (url === path) return { pathname: path, search: '' }
+  const address = url.startsWith('/') ? `http://localhost${url}` : url
+  return URL.canParse(address) ? new URL(address) : null
+}
+
+/** The name that the request before was sent to: a gateway sends them all to one. */
+let knownHost = ''
+
+/** Whether a URL can be made with it (RFC 9112, 3.2); clients that have no name to give send an empty one. */
+function isHost(host: string): boolean {
+  if (host === knownHost || host === '') return true
+  if (!/^[^/?#@\\]+$/.test(host) || !URL.canParse(`http://${host}`)) return false
+  knownHost = host
+  return true
 }
 
 /** Listens, and resolves to the port that it got. Rejects where the port is in use. */
@@ -103,8 +213,11 @@ async function answerGraphQL(
   request: IncomingMessage,
   response: ServerResponse,
   options: HttpOptions,
+  readBody: ReturnType<typeof createBodyReader>,
+  eventStreams: WeakSet<ServerResponse>,
+  overloaded: boolean,
 ): Promise<void> {
-  const { pipeline, authenticate, maskError, log, requestLogLevel, maxBodyBytes } = options
+  const { pipeline, authenticate, maskError, log, requestLogLevel } = options
   const startedAt = performance.now()
   const record: OperationRecord = { codes: new Set() }
   response.once('close', () =>
@@ -120,13 +233,27 @@ async function answerGraphQL(
   )
   try {
     // The body first: what is left unread when the answer is sent may cost the client the answer.
-    const body = await readBody(request, maxBodyBytes)
+    const body = await readBody(request)
+    if (overloaded) throw new OverloadedError('Too many requests are under way. Try again in a moment.')
     const principal = await authenticate(request.headers.authorization)
-    const context = { principal, record }
+    const refusal = options.admission.refusalOf(principal)
+    if (refusal !== undefined) throw new OverloadedError(refusal)
+    /** Once for each answer, whatever tells that it is a stream. */
+    const streams = () => {
+      if (eventStreams.has(response)) return
+      const giveBack = options.accountConnections.take(principal?.accountExternalId)
+      if (!giveBack)
+        throw new OverloadedError('The account has as many live connections as it may. Close one of them.')
+      eventStreams.add(response)
+      if (response.closed) giveBack()
+      else response.once('close', giveBack)
+    }
+    const context = { principal, record, streams }
     if (await options.answerPlain?.(request, response, body, pipeline, context)) return
+    if (response.closed) return
     // Yoga takes a body that has been read from here.
     if (body.length > 0) Object.assign(request, { body })
-    await pipeline(request, response, context)
+    await pipeline.answerHttp(request, response, context)
   } catch (error) {
     if (error instanceof ClientGoneError) return
     const { message, extensions } = maskError(error)
@@ -148,54 +275,11 @@ export const statusOf: Partial<Record<LatchkeyErrorCode, number>> = {
   UNAVAILABLE: 503,
 }
 
-/** A body that is not read to its end, and the status that says why. */
-class BodyError extends InvalidInputError {
-  readonly status: number
-
-  constructor(status: number, message: string) {
-    super([{ path: [], message }])
-    this.status = status
-  }
-}
-
-/** The client hung up before it had sent everything: there is nobody to answer. */
-class ClientGoneError extends Error {}
-
-/** Of a body that is too large, this many times as much is let go by, so that the client comes to read why. */
-const letGoByFactor = 16
-
-/** Reads the whole body; of one that is too large nothing is kept. */
-function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let length = 0
-    request.on('data', (chunk: Buffer) => {
-      length += chunk.length
-      if (length <= maxBytes) return chunks.push(chunk)
-      chunks.length = 0
-      if (length > maxBytes * letGoByFactor) request.destroy()
-      reject(new BodyError(413, `The body is larger than ${maxBytes} bytes. Send less at a time.`))
-    })
-    // Of a client that hangs up there is an error only while somebody listens for it, but always a close.
-    request.on('error', () => {})
-    request.once('close', () => {
-      if (!request.complete) reject(new ClientGoneError())
-    })
-    request.once('end', () => {
-      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
-      if (isUtf8(body)) resolve(body)
-      else reject(new BodyError(400, 'The body is not valid UTF-8.'))
-    })
-  })
-}
-
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
+export function sendJson(response: ServerResponse, status: number, body: unknown): void {
   const text = JSON.stringify(body)
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(text),
-    // Pages of other origins may read refusals, too.
-    'access-control-allow-origin': '*',
     ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
   })
   response.end(text)

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { CloseCode, type Server } from 'graphql-ws'
+import type { Socket } from 'node:net'
+import { CloseCode, MessageType, type Server, stringifyMessage } from 'graphql-ws'
 import type { WebSocket } from 'ws'
 import type { Logger } from '../log.ts'
 
@@ -17,6 +18,15 @@ export interface ConnectionOptions<Extra> {
 const mostBytesWaiting = 65_536
 
 /**
+ * So many messages of one client are taken in a turn of the event loop, give or take what has been read with them.
+ * Node.js would read on for as long as there is something, and all other clients would wait.
+ */
+const messagesPerTurn = 256
+
+/** What a control frame of WebSocket has room for beside the code (RFC 6455, 5.5). */
+const mostReasonBytes = 123
+
+/**
  * Serves graphql-ws's protocol on one WebSocket. What is sent in one turn of the event loop goes to the
  * operating system at once: the answers to a batch of calls, and each with the message that it is complete.
  */
@@ -24,16 +34,31 @@ export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void 
   const { protocol, socket, request, extra, log, keepAliveMs } = options
   const send = sender(socket, request)
   const stopPinging = ping(socket, keepAliveMs)
+  let messages = 0
+  const nextTurn = () => {
+    if (messages >= messagesPerTurn && socket.bufferedAmount < mostBytesWaiting) socket.resume()
+    messages = 0
+  }
+  /** A reason may have a client's own words in it, and ws throws where it is too long. */
+  const close = (code?: number, reason = '') =>
+    socket.close(code, Buffer.byteLength(reason) > mostReasonBytes ? '' : reason)
   const closed = protocol.opened(
     {
       protocol: socket.protocol,
       send,
-      close: (code, reason) => socket.close(code, reason),
+      close,
+      onPing(payload) {
+        const pong = pongOf(payload)
+        return pong === undefined ? close(CloseCode.BadRequest, 'Invalid message received') : send(pong)
+      },
       onMessage: (handle) =>
         socket.on('message', async (data) => {
+          if (messages++ === 0) setImmediate(nextTurn)
+          if (messages === messagesPerTurn) socket.pause()
           try {
             await handle(String(data))
           } catch (err) {
+            if (isServersMessage(err)) return socket.close(CloseCode.BadRequest, 'Invalid message received')
             log.error({ err }, 'a WebSocket message could not be handled')
             socket.close(CloseCode.InternalServerError, 'Internal server error')
           }
@@ -49,20 +74,47 @@ export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void 
   })
 }
 
+/** graphql-ws's word for a message of the protocol that servers send to clients, sent by a client. */
+function isServersMessage(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Unexpected message of type ')
+}
+
+/** What has been sent on in this turn of the event loop. */
+const corked = new Set<Socket>()
+
+function corkForThisTurn(connection: Socket): void {
+  if (corked.has(connection)) return
+  if (corked.size === 0)
+    setImmediate(() => {
+      for (const each of corked) each.uncork()
+      corked.clear()
+    })
+  corked.add(connection)
+  connection.cork()
+}
+
+/** The answer to a ping, which gives back what came with it; undefined where that is nested too deeply to be written. */
+function pongOf(payload: Record<string, unknown> | undefined): string | undefined {
+  try {
+    return stringifyMessage({ type: MessageType.Pong, ...(payload ? { payload } : {}) })
+  } catch {
+    return undefined
+  }
+}
+
 function sender(socket: WebSocket, { socket: connection }: IncomingMessage) {
-  let corked = false
   return (data: string): void | Promise<void> => {
     if (socket.readyState !== socket.OPEN) return
-    if (!corked) {
-      corked = true
-      connection.cork()
-      setImmediate(() => {
-        corked = false
-        connection.uncork()
-      })
-    }
+    corkForThisTurn(connection)
     if (socket.bufferedAmount < mostBytesWaiting) return socket.send(data)
-    return new Promise((resolve) => socket.send(data, () => resolve()))
+    // Who does not read its answers is not read from: else they would pile up here without end.
+    socket.pause()
+    return new Promise((resolve) =>
+      socket.send(data, () => {
+        if (socket.bufferedAmount < mostBytesWaiting) socket.resume()
+        resolve()
+      }),
+    )
   }
 }
 

@@ -1,35 +1,58 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
+import type { Duplex } from 'node:stream'
 import {
   type ExecutionArgs,
   type FormattedExecutionResult,
   type GraphQLError,
   type GraphQLFormattedError,
-  getOperationAST,
+  subscribe,
 } from 'graphql'
 import { CloseCode, type Context as ConnectionContext, handleProtocols, makeServer } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Clock } from '../clock.ts'
 import type { Principal } from '../domain/principal.ts'
-import { UnavailableError } from '../errors.ts'
+import { OverloadedError, UnavailableError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import type { AccountConnections } from './account-connections.ts'
+import type { Admission } from './admission.ts'
 import type { Authenticate } from './authenticate.ts'
 import { answerWithoutUpgrade } from './declined-upgrade.ts'
-import type { GraphQLPipeline, RequestContext } from './graphql.ts'
+import type { GraphQLPipeline, OperationRequest, PreparedArgs, RequestContext } from './graphql.ts'
 import type { MaskError } from './mask-error.ts'
 import { noteErrors, type OperationRecord, type RequestLogLevel } from './operation-record.ts'
-import { pathnameOf } from './server.ts'
+import type { Origins } from './origins.ts'
+import { targetOf } from './server.ts'
 import { serveConnection } from './websocket-connection.ts'
+
+export interface WebSocketLimits {
+  /** In all. */
+  webSockets: number
+  /** On one WebSocket. */
+  subscriptions: number
+  /** Under way at a time on one WebSocket, subscriptions included. */
+  operations: number
+  frameBytes: number
+  /** How long `connection_init` is waited for. */
+  connectionInitMs: number
+  /** How often clients are asked whether they are still there; one that has not answered by the next time is cut. */
+  pingMs: number
+}
 
 export interface WebSocketOptions {
   server: Server
+  /** Whether a request that came on this connection is yet to be answered. */
+  isAnswering(socket: Duplex): boolean
   pipeline: GraphQLPipeline
   authenticate: Authenticate
   maskError: MaskError
   clock: Clock
   log: Logger
   requestLogLevel: RequestLogLevel
-  maxFrameBytes: number
+  limits: WebSocketLimits
+  accountConnections: AccountConnections
+  admission: Admission
+  origins: Origins
 }
 
 /** What is kept of a connection. */
@@ -37,59 +60,72 @@ interface Extra {
   socket: WebSocket
   principal?: Principal | null
   cancelExpiry?: () => void
-  /** Of the operations that are under way, by their ids. */
-  records: Map<string, OperationRecord & { startedAt: number }>
+  giveBackPlace?: () => void
+  /** Of the operations that are under way, by the payloads they came with: clients may use an id again. */
+  records: Map<object, WebSocketRecord>
+  subscriptions: number
 }
+
+type WebSocketRecord = OperationRecord & { startedAt: number; isSubscription: boolean }
 
 type Connection = ConnectionContext<Record<string, unknown> | undefined, Extra>
-
-/** The envelop-made functions travel to graphql-ws's hooks as the root value of the operation they belong to. */
-interface Enveloped {
-  execute: (args: ExecutionArgs) => never
-  subscribe: (args: ExecutionArgs) => never
-}
 
 const path = '/graphql'
 /** RFC 6455's registry of close codes. */
 const tryAgainLater = 1013
 const goingAway = 1001
-/** How often clients are asked whether they are still there. */
-const keepAliveMs = 12_000
-/** How long operations have to end that are under way when the server stops. */
-const drainWaitMs = 9_000
-/** How long clients have to answer that a connection closes before it is cut. */
-const closeWaitMs = 2_000
 
 /**
  * Serves graphql-transport-ws on the HTTP server. Close codes beyond the protocol's own: 4403 for a token that
- * is not good or has expired, 1009 for a frame that is too large, 1013 when tokens cannot be checked at the moment, 1001 when the server stops.
+ * is not good or has expired, 1009 for a frame that is too large, 1013 for those who are to come again later (tokens
+ * cannot be checked at the moment, the account's connections are all taken, the database is too busy), 1001 when the
+ * server stops.
  */
 export function serveWebSocket(options: WebSocketOptions) {
-  const { server, pipeline, authenticate, maskError, clock, log, requestLogLevel, maxFrameBytes } = options
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, handleProtocols })
+  const { server, pipeline, authenticate, maskError, clock, log, requestLogLevel } = options
+  const { limits, accountConnections, admission, isAnswering } = options
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: limits.frameBytes,
+    handleProtocols,
+  })
   /** Queries and mutations that are yet to be answered. Subscriptions would go on for ever. */
   const underWay = new Set<OperationRecord>()
   let drained: (() => void) | undefined
+  const tooManyOperations = `This WebSocket has ${limits.operations} operations under way, as many as it may.`
+  const tooManySubscriptions = `This WebSocket has ${limits.subscriptions} subscriptions, as many as it may.`
 
   server.on('upgrade', (request, socket, head) => {
+    // Its answers would be mixed up with those that are yet to come on the connection, and Node.js would give up.
+    if (isAnswering(socket)) return socket.destroy()
     if (request.headers.upgrade?.toLowerCase() !== 'websocket')
       return answerWithoutUpgrade(server, request, socket, head)
     // Nobody else listens for errors of this socket; one that nobody listens for ends the process.
     socket.on('error', (err) => log.debug({ err }, 'a connection broke while it was upgraded'))
-    if (pathnameOf(request) !== path)
-      return socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    if (drained)
-      return socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    if (targetOf(request)?.pathname !== path) return refuseUpgrade(socket, '404 Not Found', '')
+    if (!options.origins.mayAsk(request)) return refuseUpgrade(socket, '403 Forbidden', '')
+    if (drained) return refuseUpgrade(socket, '503 Service Unavailable', '')
+    if (sockets.clients.size >= limits.webSockets) {
+      const { message, extensions } = maskError(
+        new OverloadedError('Too many WebSockets are open. Try later.'),
+      )
+      return refuseUpgrade(
+        socket,
+        '503 Service Unavailable',
+        JSON.stringify({ errors: [{ message, extensions }] }),
+      )
+    }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const extra = { socket: webSocket, records: new Map() }
-      serveConnection({ protocol, socket: webSocket, request, extra, log, keepAliveMs })
+      const extra = { socket: webSocket, records: new Map(), subscriptions: 0 }
+      serveConnection({ protocol, socket: webSocket, request, extra, log, keepAliveMs: limits.pingMs })
     })
   })
 
   async function onConnect({ extra, connectionParams }: Connection): Promise<boolean> {
     const authorization = connectionParams?.authorization ?? connectionParams?.Authorization
+    if (authorization !== undefined && typeof authorization !== 'string') return false
     try {
-      extra.principal = await authenticate(authorization === undefined ? undefined : String(authorization))
+      extra.principal = await authenticate(authorization)
     } catch (error) {
       const { extensions } = maskError(error)
       if (extensions.code === 'UNAUTHENTICATED') return false
@@ -97,6 +133,15 @@ export function serveWebSocket(options: WebSocketOptions) {
       extra.socket.close(tryAgainLater, 'Try again later')
       return false
     }
+    if (extra.socket.readyState !== extra.socket.OPEN) return false
+    const giveBack = admission.refusesConnections
+      ? null
+      : accountConnections.take(extra.principal?.accountExternalId)
+    if (!giveBack) {
+      extra.socket.close(tryAgainLater, 'Too many connections. Try again later')
+      return false
+    }
+    extra.giveBackPlace = giveBack
     const { expiresAt } = extra.principal ?? {}
     // Closed rather than ended one by one: a client reconnects by itself, and asks for a fresh token.
     if (expiresAt)
@@ -106,42 +151,48 @@ export function serveWebSocket(options: WebSocketOptions) {
 
   async function onSubscribe(
     { extra }: Connection,
-    id: string,
+    _id: string,
     payload: { query: string; operationName?: unknown; variables?: unknown },
   ) {
-    const record = { codes: new Set<string>(), startedAt: performance.now() }
-    extra.records.set(id, record)
+    const refusal = admission.refusalOf(extra.principal ?? null)
+    if (refusal) return overloaded(refusal)
+    if (extra.records.size >= limits.operations) return overloaded(tooManyOperations)
+    const record = { codes: new Set<string>(), startedAt: performance.now(), isSubscription: false }
+    extra.records.set(payload, record)
     const context: RequestContext = { principal: extra.principal ?? null, record }
-    const { schema, parse, validate, contextFactory, execute, subscribe } = pipeline.getEnveloped(
-      context as never,
-    )
+    const request = payload as OperationRequest
     try {
-      const document = parse(payload.query)
-      const errors = validate(schema, document)
-      if (errors.length > 0) return refused(record, errors)
+      const prepared = pipeline.prepare(request, context)
+      if (!('document' in prepared)) return refused(extra, payload, prepared)
       if (drained) throw new UnavailableError('The server is shutting down.')
-      if (
-        getOperationAST(document, payload.operationName as string | undefined)?.operation !== 'subscription'
-      )
-        underWay.add(record)
-      return {
-        schema,
-        document,
-        operationName: payload.operationName,
-        variableValues: payload.variables,
-        contextValue: await contextFactory(),
-        rootValue: { execute, subscribe },
-      } as ExecutionArgs
+      if (prepared.operation?.operation !== 'subscription') underWay.add(record)
+      else if (extra.subscriptions >= limits.subscriptions) {
+        extra.records.delete(payload)
+        return overloaded(tooManySubscriptions)
+      } else {
+        record.isSubscription = true
+        extra.subscriptions++
+      }
+      return await pipeline.argsOf(prepared, request, context)
     } catch (error) {
-      underWay.delete(record)
-      return refused(record, [error])
+      return refused(extra, payload, [error])
     }
   }
 
-  function refused(record: OperationRecord, errors: readonly unknown[]): GraphQLError[] {
+  function refused(extra: Extra, payload: object, errors: readonly unknown[]): GraphQLError[] {
     const masked = errors.map(maskError)
-    noteErrors(record, { errors: masked })
+    noteErrors(extra.records.get(payload), { errors: masked })
+    ended(extra, payload)
     return masked
+  }
+
+  /** Made once: a stack for each of many thousand refusals a second would cost more than the calls. */
+  const overloads = new Map<string, GraphQLError[]>()
+
+  function overloaded(message: string): GraphQLError[] {
+    const errors = overloads.get(message) ?? [maskError(new OverloadedError(message))]
+    overloads.set(message, errors)
+    return errors
   }
 
   /** An error as it is sent, without what is meant for HTTP. */
@@ -151,32 +202,36 @@ export function serveWebSocket(options: WebSocketOptions) {
   }
 
   const protocol = makeServer<Record<string, unknown> | undefined, Extra>({
-    execute: (args) => (args.rootValue as Enveloped).execute(args as ExecutionArgs),
-    subscribe: (args) => (args.rootValue as Enveloped).subscribe(args as ExecutionArgs),
+    connectionInitWaitTimeout: limits.connectionInitMs,
+    execute: (args) => pipeline.execute(args as PreparedArgs),
+    subscribe: (args) => subscribe(args as ExecutionArgs),
     onConnect,
     onSubscribe,
-    onNext({ extra }, id, _payload, _args, result) {
+    onNext({ extra }, _id, payload, _args, result) {
       if (!result.errors) return
-      noteErrors(extra.records.get(id), result)
-      return { ...(result as FormattedExecutionResult), errors: result.errors.map(shown) }
+      const errors = result.errors.map(maskError)
+      noteErrors(extra.records.get(payload), { errors })
+      return { ...(result as FormattedExecutionResult), errors: errors.map(shown) }
     },
     // What a subscription is ended by has not been through the pipeline's masking.
-    onError: ({ extra }, id, _payload, errors) => {
-      ended(extra, id)
+    onError: ({ extra }, _id, payload, errors) => {
+      ended(extra, payload)
       return errors.map((error) => shown(maskError(error)))
     },
-    onComplete: ({ extra }, id) => ended(extra, id),
-    onDisconnect: ({ extra }) => {
+    onComplete: ({ extra }, _id, payload) => ended(extra, payload),
+    onClose: ({ extra }) => {
       extra.cancelExpiry?.()
-      for (const id of extra.records.keys()) ended(extra, id)
+      extra.giveBackPlace?.()
+      for (const payload of extra.records.keys()) ended(extra, payload)
     },
   })
 
-  function ended(extra: Extra, id: string): void {
-    const record = extra.records.get(id)
+  function ended(extra: Extra, payload: object): void {
+    const record = extra.records.get(payload)
     if (!record) return
-    extra.records.delete(id)
+    extra.records.delete(payload)
     underWay.delete(record)
+    if (record.isSubscription) extra.subscriptions--
     if (underWay.size === 0) drained?.()
     log[requestLogLevel]({
       transport: 'websocket',
@@ -187,22 +242,25 @@ export function serveWebSocket(options: WebSocketOptions) {
   }
 
   /** Resolves when every operation that was taken is answered, or has had its time; further ones are refused. */
-  async function drain(): Promise<void> {
+  async function drain(withinMs: number): Promise<void> {
     let giveUp: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
       drained = resolve
-      giveUp = setTimeout(resolve, drainWaitMs)
+      giveUp = setTimeout(resolve, withinMs)
       if (underWay.size === 0) resolve()
     })
     clearTimeout(giveUp)
   }
 
-  /** Answers what was taken, closes every connection with 1001, and cuts those that do not answer in time. */
-  async function stop(): Promise<void> {
-    await drain()
+  /**
+   * Answers what was taken, for which there is `answerMs`, closes every connection with 1001, and cuts those that do
+   * not answer that within `closeMs`.
+   */
+  async function stop(answerMs: number, closeMs: number): Promise<void> {
+    await drain(answerMs)
     const cut = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate()
-    }, closeWaitMs)
+    }, closeMs)
     const closed = Promise.all([...sockets.clients].map((socket) => once(socket, 'close')))
     for (const socket of sockets.clients) socket.close(goingAway, 'Going away')
     await closed
@@ -210,4 +268,11 @@ export function serveWebSocket(options: WebSocketOptions) {
   }
 
   return { stop }
+}
+
+function refuseUpgrade(socket: Duplex, status: string, body: string): void {
+  const type = body ? 'Content-Type: application/json; charset=utf-8\r\n' : ''
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\n${type}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
 }

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { extname, join, sep } from 'node:path'
+import { promisify } from 'node:util'
+import { brotliCompress, constants, gzip } from 'node:zlib'
+
+interface StaticFile {
+  type: string
+  etag: string
+  body: Buffer
+  /** The body as it is sent to who takes this encoding; made once. */
+  encoded: Map<Encoding, Promise<Buffer>>
+}
+
+type Encoding = keyof typeof encode
+
+/** The best first; more effort would save hundredths, and keep whoever comes first waiting. */
+const encode = {
+  br: (body: Buffer) => promisify(brotliCompress)(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }),
+  gzip: (body: Buffer) => promisify(gzip)(body, { level: 9 }),
+}
+
+const types: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.json': 'application/json; charset=utf-8',
+  '.map': 'application/json; charset=utf-8',
+  '.txt': 'text/plain; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.webp': 'image/webp',
+  '.ico': 'image/x-icon',
+  '.woff2': 'font/woff2',
+}
+
+const compressible = /^text\/|json|svg/
+
+/**
+ * The files of a folder, held in memory: a page and its parts stay those of one build however long it is open,
+ * and no request reaches the file system.
+ */
+export class StaticFiles {
+  readonly #files: ReadonlyMap<string, StaticFile>
+
+  private constructor(files: ReadonlyMap<string, StaticFile>) {
+    this.#files = files
+  }
+
+  /** Reads all files; a folder that there is not has none. */
+  static async read(directory: string): Promise<StaticFiles> {
+    const files = new Map<string, StaticFile>()
+    const entries = await readdir(directory, { recursive: true }).catch(absent)
+    for (const path of entries) {
+      const type = types[extname(path)]
+      if (!type) continue
+      const body = await readFile(join(directory, path))
+      const etag = `W/"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+      files.set(path.replaceAll(sep, '/'), { type, etag, body, encoded: new Map() })
+    }
+    return new StaticFiles(files)
+  }
+
+  has(path: string): boolean {
+    return this.#files.has(path)
+  }
+
+  /** Answers GET and HEAD with a file that there is, by its path in the folder; headers set before are kept. */
+  async send(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    const { type, etag, body, encoded } = this.#files.get(path) as StaticFile
+    response.setHeader('etag', etag)
+    response.setHeader('vary', 'Accept-Encoding')
+    if (request.headers['if-none-match']?.includes(etag)) return void response.writeHead(304).end()
+    const encoding = compressible.test(type) ? encodingFor(request) : undefined
+    let sent = body
+    if (encoding) {
+      const made = encoded.get(encoding) ?? encode[encoding](body)
+      encoded.set(encoding, made)
+      sent = await made
+    }
+    response.writeHead(200, {
+      'content-type': type,
+      'content-length': sent.length,
+      ...(encoding ? { 'content-encoding': encoding } : {}),
+    })
+    response.end(request.method === 'HEAD' ? undefined : sent)
+  }
+}
+
+function absent(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return []
+  throw error
+}
+
+/** The best encoding that the client takes. */
+function encodingFor({ headers }: IncomingMessage): Encoding | undefined {
+  const taken = new Set<string>()
+  for (const part of String(headers['accept-encoding'] ?? '').split(',')) {
+    const [name = '', quality = '1'] = part
+      .trim()
+      .toLowerCase()
+      .split(/\s*;\s*q=/)
+    if (Number(quality) > 0) taken.add(name)
+  }
+  return (Object.keys(encode) as Encoding[]).find((encoding) => taken.has(encoding))
+}

@@ -1,0 +1,120 @@
+import process from 'node:process'
+import { createApp, UnknownDefaultPlanError } from './app.ts'
+import { type Config, ConfigError, readProcessConfig } from './config.ts'
+import {
+  demoCustomerToken,
+  demoExplorer,
+  demoTokens,
+  developmentSecrets,
+  seedDemoAccount,
+} from './development.ts'
+import { createLogger, type Logger } from './log.ts'
+import type { Services } from './schema/context.ts'
+import { DataDirInUseError } from './storage/embedded.ts'
+import { NoConnectionError, SchemaError } from './storage/migrate.ts'
+import { CatalogueFileError } from './storage/seed.ts'
+import { isUnavailable } from './storage/unavailable.ts'
+
+/** sysexits.h: EX_CONFIG. */
+const configExitCode = 78
+
+/** Short, as real ones should be; the page fetches another before it ends. */
+const clientAreaTokenLifetime = '15m'
+
+/** What Node.js says of files and of the network. */
+type SystemError = NodeJS.ErrnoException & { hostname?: string }
+
+/**
+ * Runs Latchkey with the settings of the environment until it is told to stop by a signal, and ends the process: with
+ * 0 when it was told to, also where it had not finished starting, and else with a sentence and what sysexits.h or 1 say.
+ */
+export async function run(toldToStop: Promise<NodeJS.Signals>): Promise<void> {
+  let config: Config
+  try {
+    config = readProcessConfig(developmentSecrets)
+  } catch (error) {
+    if (error instanceof ConfigError) refuse(error.message, configExitCode)
+    throw error
+  }
+  const log = createLogger(config.logLevel)
+  try {
+    await serve(config, log, toldToStop)
+  } catch (error) {
+    refuseToStart(error, config)
+  }
+}
+
+/** Starts, and stops when told to, at any time: a start that is under way is ended by stopping what it has made. */
+async function serve(config: Config, log: Logger, toldToStop: Promise<NodeJS.Signals>): Promise<void> {
+  if (await Promise.race([toldToStop, undefined])) end(log)
+  // Production has no demo account, and tokens that are signed elsewhere cannot be handed out here.
+  const demo = !config.production && config.auth.secret !== undefined
+  const tokens = demo ? await demoTokens(config.auth) : undefined
+  const explorer = tokens && ((services: Services) => demoExplorer(services, tokens))
+  const demoToken = demo ? () => demoCustomerToken(config.auth, clientAreaTokenLifetime) : undefined
+  const starting = createApp({ config, log, explorer, demoToken }).then(async (app) => {
+    if (tokens) await seedDemoAccount(app.services)
+    return app
+  })
+  const signal = await Promise.race([starting.then(() => undefined), toldToStop])
+  if (signal === undefined) {
+    const { url } = await starting
+    if (tokens) printWelcome(url, config, tokens)
+    else log.info({ url }, 'listening')
+  }
+  const endingSignal = await toldToStop
+  log.info({ signal: endingSignal }, 'stopping')
+  setTimeout(() => {
+    log.warn('what had not ended in time was cut off')
+    end(log)
+  }, config.shutdownTimeoutMs)
+  // Nobody has sent requests to a server that was not ready, and who presses Ctrl+C does not want to wait.
+  const delayMs = signal === undefined && endingSignal === 'SIGTERM' ? config.shutdownDelayMs : 0
+  await (await starting).stop({ delayMs })
+  end(log)
+}
+
+function end(log: Logger): never {
+  log.flush()
+  process.exit(0)
+}
+
+function printWelcome(url: string, config: Config, tokens: Awaited<ReturnType<typeof demoTokens>>): void {
+  process.stdout.write(`
+Latchkey is running at ${url}
+
+${config.clientArea ? `  API Keys   ${url}/ in a browser: the page that customers see\n` : ''}  GraphQL    ${url}/graphql (queries, mutations, SSE), ${url.replace('http', 'ws')}/graphql (WebSocket)
+  GraphiQL   ${url}/graphql in a browser
+  Database   ${config.databaseUrl ? 'the server in DATABASE_URL' : `embedded, in ${config.dataDir}`}
+
+  Tokens for the demo account, good for 30 days:
+  customer   ${tokens.customer}
+  gateway    ${tokens.gateway}
+  operator   ${tokens.operator}
+
+`)
+}
+
+function refuseToStart(error: unknown, { host, port, databaseUrl, dataDir }: Config): void {
+  if (error instanceof DataDirInUseError || error instanceof SchemaError) refuse(error.message, 1)
+  if (error instanceof UnknownDefaultPlanError || error instanceof CatalogueFileError)
+    refuse(error.message, configExitCode)
+  const { code = '', syscall, message, path, hostname } = error as SystemError
+  if (code === 'EADDRINUSE')
+    refuse(`Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`, 1)
+  if (syscall === 'listen' || (syscall === 'getaddrinfo' && hostname === host))
+    refuse(`Latchkey cannot listen on ${host}, port ${port}: ${message}`, 1)
+  if (databaseUrl && (error instanceof NoConnectionError || isUnavailable(error)))
+    refuse(`The database in DATABASE_URL cannot be reached: ${message}`, 1)
+  if (!databaseUrl && path?.startsWith(dataDir))
+    refuse(`The data directory ${dataDir} cannot be used: ${message}`, 1)
+  refuse(
+    `Latchkey could not start. ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    1,
+  )
+}
+
+function refuse(message: string, exitCode: number): never {
+  process.stderr.write(`${message}\n`)
+  process.exit(exitCode)
+}
