@@ -27,6 +27,9 @@ describe('a setting', () => {
       host: '127.0.0.1',
       port: 4_000,
       databaseUrl: undefined,
+      databasePoolSize: 10,
+      databaseConnectTimeoutMs: 5_000,
+      databaseStatementTimeoutMs: 8_000,
       redisUrl: undefined,
       redisPrefix: 'latchkey',
       keyPrefix: 'lk',
@@ -34,7 +37,32 @@ describe('a setting', () => {
       catalogue: undefined,
       logLevel: 'info',
       liveIntervalMs: 250,
+      meterTimeoutMs: 2_000,
+      shutdownDelayMs: 1_000,
+      shutdownTimeoutMs: 10_000,
       graphiql: true,
+      limits: {
+        connections: 25_000,
+        webSockets: 20_000,
+        webSocketsPerAccount: 100,
+        subscriptions: 100,
+        operations: 2_000,
+        requests: 20_000,
+        bodyBytes: 1_048_576,
+        frameBytes: 1_048_576,
+        headerBytes: 16_384,
+        connectionInitMs: 3_000,
+        pingMs: 12_000,
+        headersMs: 10_000,
+        requestMs: 30_000,
+        idleMs: 65_000,
+        waitingCalls: 20_000,
+        waitMs: 250,
+        waitingQueries: 1_000,
+      },
+      clientArea: true,
+      clientAreaOrigin: undefined,
+      corsOrigins: undefined,
     })
     expect(dataDir).toBe(`${process.cwd()}/.latchkey`)
     expect(auth).toMatchObject({
@@ -75,8 +103,42 @@ describe('a setting', () => {
     ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
     ['LIVE_INTERVAL_MS', '10', { liveIntervalMs: 10 }],
     ['LIVE_INTERVAL_MS', '60000', { liveIntervalMs: 60_000 }],
+    ['MAX_CONNECTIONS', '1', { limits: { connections: 1 } }],
+    ['MAX_WEBSOCKETS', '2', { limits: { webSockets: 2 } }],
+    ['MAX_WEBSOCKETS_PER_ACCOUNT', '3', { limits: { webSocketsPerAccount: 3 } }],
+    ['MAX_SUBSCRIPTIONS', '4', { limits: { subscriptions: 4 } }],
+    ['MAX_OPERATIONS', '5', { limits: { operations: 5 } }],
+    ['MAX_REQUESTS', '6', { limits: { requests: 6 } }],
+    ['MAX_BODY_BYTES', '1024', { limits: { bodyBytes: 1_024 } }],
+    ['MAX_FRAME_BYTES', '67108864', { limits: { frameBytes: 67_108_864 } }],
+    ['MAX_HEADER_BYTES', '8192', { limits: { headerBytes: 8_192 } }],
+    ['CONNECTION_INIT_TIMEOUT_MS', '101', { limits: { connectionInitMs: 101 } }],
+    ['PING_INTERVAL_MS', '102', { limits: { pingMs: 102 } }],
+    ['HEADERS_TIMEOUT_MS', '103', { limits: { headersMs: 103 } }],
+    ['REQUEST_TIMEOUT_MS', '104', { limits: { requestMs: 104 } }],
+    ['IDLE_TIMEOUT_MS', '105', { limits: { idleMs: 105 } }],
+    ['MAX_WAITING_CALLS', '7', { limits: { waitingCalls: 7 } }],
+    ['MAX_WAIT_MS', '106', { limits: { waitMs: 106 } }],
+    ['MAX_WAITING_QUERIES', '8', { limits: { waitingQueries: 8 } }],
+    ['DATABASE_POOL_SIZE', '3', { databasePoolSize: 3 }],
+    ['DATABASE_CONNECT_TIMEOUT_MS', '100', { databaseConnectTimeoutMs: 100 }],
+    ['DATABASE_STATEMENT_TIMEOUT_MS', '30000', { databaseStatementTimeoutMs: 30_000 }],
+    ['METER_TIMEOUT_MS', '100', { meterTimeoutMs: 100 }],
+    ['SHUTDOWN_DELAY_MS', '0', { shutdownDelayMs: 0 }],
+    ['SHUTDOWN_TIMEOUT_MS', '2000', { shutdownTimeoutMs: 2_000 }],
     ['GRAPHIQL', 'on', { graphiql: true }],
     ['GRAPHIQL', 'off', { graphiql: false }],
+    ['CLIENT_AREA', 'on', { clientArea: true }],
+    ['CLIENT_AREA', 'off', { clientArea: false }],
+    ['CLIENT_AREA_ORIGIN', 'https://app.example.com', { clientAreaOrigin: 'https://app.example.com' }],
+    ['CLIENT_AREA_ORIGIN', 'http://[::1]:8080', { clientAreaOrigin: 'http://[::1]:8080' }],
+    ['CORS_ORIGINS', '*', { corsOrigins: undefined }],
+    ['CORS_ORIGINS', 'https://a.example', { corsOrigins: ['https://a.example'] }],
+    [
+      'CORS_ORIGINS',
+      'https://a.example, http://localhost:8080',
+      { corsOrigins: ['https://a.example', 'http://localhost:8080'] },
+    ],
   ])('is taken: %s=%s', (name, value, expected) => {
     expect(read({ [name]: value })).toMatchObject(expected)
   })
@@ -91,6 +153,7 @@ describe('a setting', () => {
     ['DATABASE_URL', 'localhost:5432'],
     ['REDIS_URL', 'localhost:6379'],
     ['REDIS_URL', 'http://localhost'],
+    ['REDIS_URL', 'redis://:%zz@localhost'],
     ['AUTH_JWKS_URL', 'issuer.example/jwks'],
     ['AUTH_JWKS_URL', 'file:///etc/passwd'],
     ['AUTH_SECRET', 'x'.repeat(31)],
@@ -109,7 +172,32 @@ describe('a setting', () => {
     ['LIVE_INTERVAL_MS', '9'],
     ['LIVE_INTERVAL_MS', '60001'],
     ['LIVE_INTERVAL_MS', 'fast'],
+    ['DATABASE_POOL_SIZE', '2'],
+    ['DATABASE_CONNECT_TIMEOUT_MS', '99'],
+    ['DATABASE_STATEMENT_TIMEOUT_MS', '8s'],
+    ['METER_TIMEOUT_MS', '0'],
+    ['SHUTDOWN_DELAY_MS', '5001'],
+    ['SHUTDOWN_TIMEOUT_MS', '999'],
     ['GRAPHIQL', 'yes'],
+    ['MAX_WEBSOCKETS', '0'],
+    ['MAX_BODY_BYTES', '1023'],
+    ['MAX_FRAME_BYTES', '1MB'],
+    ['IDLE_TIMEOUT_MS', '99'],
+    ['MAX_WAIT_MS', '60001'],
+    ['CLIENT_AREA', 'yes'],
+    ['CLIENT_AREA_ORIGIN', '*'],
+    ['CLIENT_AREA_ORIGIN', 'app.example.com'],
+    ['CLIENT_AREA_ORIGIN', 'https://app.example.com/'],
+    ['CLIENT_AREA_ORIGIN', 'https://app.example.com/keys'],
+    ['CLIENT_AREA_ORIGIN', 'https://app.example.com:443'],
+    ['CLIENT_AREA_ORIGIN', 'https://App.example.com'],
+    ['CLIENT_AREA_ORIGIN', "https://app.example.com;script-src'unsafe-inline'"],
+    ['CLIENT_AREA_ORIGIN', 'ftp://app.example.com'],
+    ['CLIENT_AREA_ORIGIN', 'https://a.example,https://b.example'],
+    ['CORS_ORIGINS', 'https://a.example,'],
+    ['CORS_ORIGINS', 'https://a.example,*'],
+    ['CORS_ORIGINS', 'https://a.example/'],
+    ['CORS_ORIGINS', 'null'],
   ])('is refused with its name and what it may be: %s=%s', (name, value) => {
     const mistakes = mistakesIn({ [name]: value })
     expect(mistakes.length).toBeGreaterThan(0)
@@ -139,7 +227,16 @@ describe('a setting', () => {
       'CATALOGUE',
       'LOG_LEVEL',
       'LIVE_INTERVAL_MS',
+      'DATABASE_POOL_SIZE',
+      'DATABASE_CONNECT_TIMEOUT_MS',
+      'DATABASE_STATEMENT_TIMEOUT_MS',
+      'METER_TIMEOUT_MS',
+      'SHUTDOWN_DELAY_MS',
+      'SHUTDOWN_TIMEOUT_MS',
       'GRAPHIQL',
+      'CLIENT_AREA',
+      'CLIENT_AREA_ORIGIN',
+      'CORS_ORIGINS',
     ]
     expect(read(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(read({}))
   })
@@ -193,6 +290,18 @@ describe('production', () => {
 
   it('shows secrets once where it is given nothing to keep them with', () => {
     expect(readConfig(production, nothingMadeUp).encryptionKeys).toEqual([])
+  })
+
+  it('has no client area unless it is asked for, and then needs to know its host', () => {
+    expect(read(production).clientArea).toBe(false)
+    expect(mistakesIn({ ...production, CLIENT_AREA: 'on' })).toEqual([
+      'CLIENT_AREA_ORIGIN: It must be set with CLIENT_AREA=on in production, to the site that hands the page its token.',
+    ])
+    const embedded = { CLIENT_AREA: 'on', CLIENT_AREA_ORIGIN: 'https://app.example.com' }
+    expect(read({ ...production, ...embedded })).toMatchObject({
+      clientArea: true,
+      clientAreaOrigin: 'https://app.example.com',
+    })
   })
 
   it('has no explorer unless it is asked for', () => {

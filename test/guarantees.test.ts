@@ -1,7 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
-const documents = ['docs/guarantees.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md']
+const documents = [
+  'docs/guarantees.md',
+  'docs/client-area.md',
+  'docs/operating.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+]
 
 describe('docs/guarantees.md', () => {
   const document = readFileSync('docs/guarantees.md', 'utf8')
@@ -15,6 +22,16 @@ describe('docs/guarantees.md', () => {
     for (const guarantee of guarantees) {
       expect(guarantee).toContain('*Kept by*')
       expect(guarantee.slice(guarantee.indexOf('*Shown by*'))).toMatch(/`test\/[\w/.-]+\.test\.ts`/)
+    }
+  })
+
+  it('names a test for whatever goes in production', () => {
+    const [, breaks = ''] = document.split('## When something breaks')
+    for (const part of ['PostgreSQL', 'Redis']) {
+      const [section = ''] = breaks.split(`### ${part}\n`)[1]?.split('\n### ') ?? []
+      const rows = [...section.matchAll(/^\| (?!what happens|---)(.*) \|$/gm)].map(([, row = '']) => row)
+      expect(rows.length).toBeGreaterThan(3)
+      expect(rows.filter((row) => !/`test\/[\w/.-]+\.test\.ts`$/.test(row))).toEqual([])
     }
   })
 })
@@ -32,8 +49,12 @@ describe.each(documents)('%s', (path) => {
 describe('ARCHITECTURE.md', () => {
   it('says why there is each dependency', () => {
     const text = readFileSync('ARCHITECTURE.md', 'utf8')
-    const names = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies)
-    const unexplained = names.filter((name) => !text.includes(`\`${name.replace('@pothos/plugin-', '')}\``))
+    const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+    const names = Object.keys({ ...dependencies, ...devDependencies })
+    const plain = /^(@types\/.+|typescript|vitest)$/
+    const unexplained = names
+      .filter((name) => !plain.test(name))
+      .filter((name) => !text.includes(`\`${name.replace('@pothos/plugin-', '')}\``))
     expect(unexplained).toEqual([])
   })
 

@@ -1,14 +1,18 @@
-import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { mintToken } from '../src/development.ts'
-import { noteSecrets } from './support/app.ts'
+import { copyTemplate, createStorage, noteSecrets } from './support/app.ts'
 import { post } from './support/http.ts'
-import { refusalToStart, type ServerProcess, startServerProcess } from './support/server-process.ts'
+import { mainFile, refusalToStart, type ServerProcess, startServerProcess } from './support/server-process.ts'
+import { postgresUrl } from './support/services.ts'
 
 const authSecret = 'a secret of production that has enough bytes'
+const packageFile = fileURLToPath(new URL('../package.json', import.meta.url))
 const secretsFile = 'development-secrets.json'
 const running = new Set<ServerProcess>()
 let dataDir: string
@@ -34,7 +38,7 @@ async function end(server: ServerProcess, signal: NodeJS.Signals) {
 }
 
 /** A database that is seeded already starts sooner. */
-const useTemplate = () => cp(inject('templateDir'), dataDir, { recursive: true })
+const useTemplate = () => copyTemplate(dataDir)
 const production = { NODE_ENV: 'production', AUTH_SECRET: authSecret }
 
 async function ask(server: ServerProcess, query: string, token: string) {
@@ -58,6 +62,14 @@ describe('in development, the process', () => {
     expect(await ask(server, '{ accounts { totalCount } }', tokenOf('operator'))).toEqual({
       accounts: { totalCount: 1 },
     })
+    const session = await fetch(`${server.url}/client-area/session`)
+    const { mode, token } = await session.json()
+    expect([mode, await ask(server, '{ account { name } }', noteSecrets(token))]).toEqual([
+      'development',
+      { account: { name: 'Demo customer' } },
+    ])
+    const { exp = 0, iat = 0 } = decodeJwt(token)
+    expect(exp - iat).toBe(15 * 60)
     const meter = 'mutation { meterApiCall(input: { secret: "x", apiCall: "v3.ping" }) { code } }'
     expect(await ask(server, meter, tokenOf('gateway'))).toEqual({ meterApiCall: { code: 'KEY_INVALID' } })
     const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
@@ -96,6 +108,8 @@ describe('in production, the process', () => {
     for (const query of ['{ __schema { queryType { name } } }', '{ __type(name: "Query") { name } }'])
       expect((await post(server, { query })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
     expect(await pageAt(server)).not.toMatch(/<html/i)
+    for (const path of ['/', '/client-area/session', '/client-area/latchkey-keys.js'])
+      expect((await fetch(`${server.url}${path}`)).status).toBe(404)
     expect(await end(server, 'SIGTERM')).toBe(0)
     for (const line of server.output().split('\n')) expect(() => JSON.parse(line), line).not.toThrow()
     expect(await readdir(dataDir)).not.toContain(secretsFile)
@@ -175,6 +189,57 @@ describe('the process refuses to start, in a sentence,', () => {
     expect(exitCode).toBe(1)
     expect(output).toMatch(/DATABASE_URL/)
     expect(output).not.toContain('a-password')
+    expect(output).not.toMatch(stack)
+  })
+
+  it.each([
+    ['HOST', { HOST: 'no host at all' }, 1, 'Latchkey cannot listen on no host at all, port 0: '],
+    ['DATA_DIR that is a file', { DATA_DIR: mainFile }, 1, `The data directory ${mainFile} cannot be used: `],
+    [
+      'DATA_DIR in which no secrets can be kept',
+      { DATA_DIR: mainFile, AUTH_SECRET: '' },
+      78,
+      'DATA_DIR: The secrets of development cannot be kept there: ',
+    ],
+  ])('where it is given a %s', async (_, environment, code, sentence) => {
+    if ('HOST' in environment) await useTemplate()
+    const { exitCode, output } = await refusalToStart({
+      DATA_DIR: dataDir,
+      AUTH_SECRET: authSecret,
+      KEY_ENCRYPTION_KEYS: `test:${Buffer.alloc(32, 1).toString('base64')}`,
+      ...environment,
+    })
+    expect([exitCode, output]).toEqual([code, expect.stringContaining(sentence)])
+    expect(output).not.toMatch(stack)
+  })
+
+  it.each([
+    ['is not there', '/none.json'],
+    ['has no plans', packageFile],
+  ])('where it is given a CATALOGUE that %s', async (_, file) => {
+    const storage = inject('postgres') ? await createStorage('PostgreSQL') : undefined
+    const environment = storage?.environment ?? { DATA_DIR: dataDir }
+    const { exitCode, output } = await refusalToStart({ ...environment, CATALOGUE: file })
+    await storage?.drop()
+    expect([exitCode, output]).toEqual([78, expect.stringContaining(`CATALOGUE: ${file} `)])
+    expect(output).not.toMatch(stack)
+  })
+
+  it.each(['{', '{}'])('where the secrets of development are damaged: %s', async (secrets) => {
+    await writeFile(join(dataDir, secretsFile), secrets)
+    const { exitCode, output } = await refusalToStart({ DATA_DIR: dataDir })
+    expect([exitCode, output]).toEqual([78, expect.stringContaining(join(dataDir, secretsFile))])
+    expect(output).not.toMatch(stack)
+  })
+
+  it.runIf(inject('postgres'))('where the database takes no connection as DATABASE_URL has it', async () => {
+    const url = new URL(postgresUrl)
+    url.searchParams.set('options', '-c nothing=1')
+    const { exitCode, output } = await refusalToStart({ DATA_DIR: dataDir, DATABASE_URL: url.href })
+    expect([exitCode, output]).toEqual([
+      1,
+      expect.stringContaining('The database in DATABASE_URL cannot be reached: '),
+    ])
     expect(output).not.toMatch(stack)
   })
 })

@@ -70,8 +70,12 @@ describe('README.md', () => {
     const section = readme.slice(readme.indexOf('### Settings'), readme.indexOf('## What it guarantees'))
     const rows = [...section.matchAll(/^\| `(\w+)` \| (.*?) \|/gm)]
     const documented = rows.map(([, name = '', cell = '']) => [name, /^`([^`]+)`/.exec(cell)?.[1] ?? null])
-    // GRAPHIQL has no default of its own: it goes by NODE_ENV.
-    const expected = [...settings()].map(([name, value]) => [name, name === 'GRAPHIQL' ? 'on' : value])
+    // These have no default of their own: they go by NODE_ENV.
+    const byEnvironment = ['GRAPHIQL', 'CLIENT_AREA']
+    const expected = [...settings()].map(([name, value]) => [
+      name,
+      byEnvironment.includes(name) ? 'on' : value,
+    ])
     expect(documented.toSorted()).toEqual(expected.toSorted())
   })
 })

@@ -61,6 +61,15 @@ describe.each(httpPaths)('an operation that costs too much, by %s', (_path, plai
       () => `{ ...A } fragment A on Query { ${times(20, (i) => `a${i}: account { ...B }`)} }
       fragment B on Account { ${times(20, (i) => `b${i}: usage { calls }`)} }`,
     ],
+    ['with 301 aliases of __typename', () => `{ ${times(301, (i) => `a${i}: __typename`)} }`],
+    [
+      'with aliases that fragments multiply',
+      () => `{ ...A ...B } fragment A on Query { ${times(20, (i) => `a${i}: account { ...C }`)} }
+      fragment B on Query { ${times(20, (i) => `a${i}: account { ...C }`)} }
+      fragment C on Account { ${times(10, (i) => `c${i}: id`)} }`,
+    ],
+    ['with 51 directives', () => `{ ${times(51, (i) => `a${i}: __typename @include(if: true)`)} }`],
+    ['with 4,000 directives that there are not', () => `{ __typename ${times(4_000, (i) => `@d${i}`)} }`],
     ['of a million characters', () => `{ ${'viewer { subject } '.repeat(50_000)} }`],
   ])('%s is refused as too complex', async (_, query) => {
     const answer = await send(query(), customer)
@@ -111,5 +120,44 @@ describe.each(httpPaths)('an operation that costs too much, by %s', (_path, plai
     }
     const before = await heapAfter(0)
     expect((await heapAfter(1)) - before).toBeLessThan(8_000_000)
+  })
+})
+
+describe('a mistake', () => {
+  const mistakes: [string, string, object][] = [
+    ['of a field', '{ viewer { subjec } }', {}],
+    ['of a type', '{ account { ... on Acount { id } } }', {}],
+    ['of an argument', '{ account { apiKeys(firs: 1) { totalCount } } }', {}],
+    [
+      'of an enum value',
+      'mutation { configureApiKeyAccess(input: { id: "x", access: { mode: FUL } }) { __typename } }',
+      {},
+    ],
+    [
+      'of a variable',
+      'mutation ($access: ApiKeyAccessInput!) { configureApiKeyAccess(input: { id: "x", access: $access }) { __typename } }',
+      { access: { mode: 'FUL' } },
+    ],
+    [
+      'of a variable’s field',
+      'mutation ($access: ApiKeyAccessInput!) { configureApiKeyAccess(input: { id: "x", access: $access }) { __typename } }',
+      { access: { mode: 'FULL', apiCall: [] } },
+    ],
+  ]
+
+  describe.each(httpPaths)('by %s', (_path, plainHttp) => {
+    it.each([
+      ['on', true],
+      ['off', false],
+    ] as const)('is told with what may have been meant only with GRAPHIQL=%s', async (graphiql, suggests) => {
+      const app = await startApp({ plainHttp, environment: { GRAPHIQL: graphiql } })
+      const { token } = await createCustomer(app)
+      for (const [what, query, variables] of mistakes) {
+        const answer = await post(app, { query, variables }, { authorization: `Bearer ${token}` })
+        expectRefusal(answer, 'BAD_USER_INPUT')
+        expect([what, /did you mean/i.test(answer.text)]).toEqual([what, suggests])
+      }
+      await app.stop()
+    })
   })
 })

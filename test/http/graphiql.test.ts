@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { get } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { customerScopes, demoExplorer, demoTokens, seedDemoAccount } from '../../src/development.ts'
 import type { Explorer } from '../../src/http/graphiql.ts'
 import { noteSecrets, startApp, type TestApp } from '../support/app.ts'
@@ -12,6 +12,7 @@ import { AccountOverview, RegenerateApiKey } from '../support/operations.ts'
 
 let app: TestApp
 let tokens: Explorer['tokens']
+let browser: Browser | undefined
 
 /** As development starts it. */
 beforeAll(async () => {
@@ -19,8 +20,12 @@ beforeAll(async () => {
   tokens = await demoTokens(app.config.auth)
   Object.values(tokens).forEach(noteSecrets)
   await seedDemoAccount(app.services)
+  if (hasBrowser) browser = await launchBrowser()
 })
-afterAll(() => app.stop())
+afterAll(async () => {
+  await browser?.close()
+  await app.stop()
+})
 
 const demoKeys = async () =>
   (await app.query(AccountOverview, { as: tokens.customer })).data.account?.apiKeys.nodes ?? []
@@ -50,18 +55,25 @@ describe('the page with tokens', () => {
   })
 })
 
+describe('the policy of the page', () => {
+  it('lets run what it is made of, told by what stands in it, and nothing else', async () => {
+    const response = await fetch(`${app.url}/graphql`, { headers: { accept: 'text/html' } })
+    const policy = response.headers.get('content-security-policy') ?? ''
+    const scripts = [...(await response.text()).matchAll(/<\/script>/g)]
+    expect(/script-src ([^;]*)/.exec(policy)?.[1]?.match(/'sha256-[^']+'/g)).toHaveLength(scripts.length)
+    expect(policy).toMatch(/^default-src 'none'; script-src ('sha256-[^']+' ?)+;/)
+    expect(policy).toContain("frame-ancestors 'none'")
+    expect(response.headers.get('cache-control')).toBe('no-store')
+  })
+})
+
 describe.runIf(hasBrowser)('GraphiQL in a browser', { timeout: 90_000 }, () => {
-  let browser: Browser
+  /** One for all, as someone has it who goes on in it: to open another takes longer than what is done there. */
   let window: GraphiqlWindow
 
   beforeAll(async () => {
-    browser = await launchBrowser()
+    window = await GraphiqlWindow.open(browser as Browser, app.url)
   })
-  afterAll(() => browser?.close())
-  beforeEach(async () => {
-    window = await GraphiqlWindow.open(browser, app.url)
-  })
-  afterEach(() => window.page.context().close())
 
   it('loads nothing from elsewhere, has no errors, and keeps its address to itself', async () => {
     await window.run('Keys')
@@ -140,9 +152,8 @@ describe.runIf(hasBrowser)('GraphiQL in production', { timeout: 90_000 }, () => 
   it('opens without tokens, takes one, and does not keep it', async () => {
     const environment = { NODE_ENV: 'production', GRAPHIQL: 'on' }
     const production = await startApp({ environment })
-    const browser = await launchBrowser()
     try {
-      const window = await GraphiqlWindow.open(browser, production.url)
+      const window = await GraphiqlWindow.open(browser as Browser, production.url)
       expect(window.errors).toEqual([])
       expect(await window.run('Keys')).toMatchObject({
         errors: [{ extensions: { code: 'UNAUTHENTICATED' } }],
@@ -154,7 +165,6 @@ describe.runIf(hasBrowser)('GraphiQL in production', { timeout: 90_000 }, () => 
       const stored = await window.page.evaluate(() => JSON.stringify({ ...localStorage }))
       expect(stored).not.toContain(token)
     } finally {
-      await browser.close()
       await production.stop()
     }
   })

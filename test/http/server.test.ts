@@ -14,7 +14,7 @@ describe.each(httpPaths)('the HTTP server, by %s', (_path, plainHttp) => {
   let authorization: string
 
   beforeAll(async () => {
-    app = await startApp({ plainHttp })
+    app = await startApp({ plainHttp, environment: { CLIENT_AREA: 'off' } })
     const customer = await createCustomer(app, {})
     authorization = `Bearer ${customer.token}`
   })
@@ -91,6 +91,19 @@ describe.each(httpPaths)('the HTTP server, by %s', (_path, plainHttp) => {
       }
     })
 
+    it.each(['variables', 'extensions'])('an address or a form with %s that are no JSON', async (name) => {
+      const form = new URLSearchParams({ query: '{ viewer { subject } }', [name]: '{' })
+      const headers = { authorization }
+      const answers = [
+        await answerOf(await request(`/graphql?${form}`, { headers })),
+        await answerOf(await request('/graphql', { method: 'POST', headers, body: form })),
+      ]
+      for (const answer of answers) {
+        expect(answer.status).toBe(400)
+        expectRefusal(answer, 'BAD_USER_INPUT')
+      }
+    })
+
     it.each(['text/plain', 'application/xml', 'multipart/form-data; boundary=x'])(
       'a body of the type %s',
       async (type) => {
@@ -134,6 +147,24 @@ describe.each(httpPaths)('the HTTP server, by %s', (_path, plainHttp) => {
       expect([400, 404]).toContain(status)
     })
 
+    it.each(['a b', '[', 'x:99999', 'a/b', 'a@b', 'a?b', 'a#b', '%00'])('the host %s', async (host) => {
+      for (const method of ['GET', 'POST']) {
+        const answer = await rawRequest(app, {
+          path: '/graphql?query={__typename}',
+          method,
+          headers: { host },
+        })
+        expect(answer.status).toBe(400)
+        expectRefusal(JSON.parse(answer.body), 'BAD_USER_INPUT')
+      }
+    })
+
+    it('addresses that name the host themselves', async () => {
+      const path = 'http://example.com:8080/graphql?query={__typename}'
+      const { status, body } = await rawRequest(app, { path, method: 'GET', headers: { host: 'x:80' } })
+      expect([status, JSON.parse(body)]).toEqual([200, { data: { __typename: 'Query' } }])
+    })
+
     it('clients that hang up in the middle', async () => {
       for (const part of ['POST', 'POST /graphql HTTP/1.1\r\nHost: x\r\n']) await hangUpAfter(part)
       const head = `POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\n`
@@ -163,59 +194,6 @@ describe.each(httpPaths)('the HTTP server, by %s', (_path, plainHttp) => {
     expect(Buffer.byteLength(body)).toBe(largestBody)
     const { status, text } = await post(app, body, { authorization })
     expect([status, text]).toEqual([200, '{"data":{"viewer":{"subject":"tester"}}}'])
-  })
-
-  it('goes on answering on the connection on which it refused something', async () => {
-    const { answers } = await rawRequest(app, {
-      chunks: ['x'.repeat(largestBody + 1)],
-      next: 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
-    })
-    expect(answers).toEqual([413, 200])
-  })
-
-  it.each([
-    ['POST, its length told', 'POST', '', (body: string) => `Content-Length: ${body.length}\r\n\r\n${body}`],
-    [
-      'POST, in chunks',
-      'POST',
-      '',
-      (body: string) =>
-        `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
-    ],
-    ['GET', 'GET', `?query=${encodeURIComponent('{ viewer { subject } }')}`, () => '\r\n'],
-  ])(
-    'answers clients that offer to go on with HTTP/2, as Java’s does: %s',
-    async (_, method, query, rest) => {
-      const { hostname, port } = new URL(app.url)
-      const socket = connect(Number(port), hostname)
-      const offer =
-        'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk'
-      const head = `Host: x\r\n${offer}\r\nAuthorization: ${authorization}\r\nContent-Type: application/json`
-      const request = `${method} /graphql${query} HTTP/1.1\r\n${head}\r\n${rest(JSON.stringify({ query: '{ viewer { subject } }' }))}`
-      const [start, end] = [request.slice(0, -7), request.slice(-7)]
-      socket.write(start)
-      await new Promise((resolve) => socket.write(end, resolve))
-      const last = 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
-      const answers = socket.setEncoding('utf8')
-      const [first] = await once(answers, 'data')
-      expect(first).toContain('{"data":{"viewer":{"subject":"tester"}}}')
-      socket.write(last)
-      expect((await answers.toArray()).join('')).toContain('{"status":"alive"}')
-    },
-  )
-
-  it('answers others while a slow client is still sending', async () => {
-    const { hostname, port } = new URL(app.url)
-    const slow = connect(Number(port), hostname)
-    const body = JSON.stringify({ query: '{ viewer { subject } }' })
-    const head = `Host: x\r\nConnection: close\r\nAuthorization: ${authorization}\r\nContent-Type: application/json`
-    slow.write(
-      `POST /graphql HTTP/1.1\r\n${head}\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 5)}`,
-    )
-    expect((await post(app, body, { authorization })).data).toEqual({ viewer: { subject: 'tester' } })
-    slow.write(body.slice(5))
-    const answer = await slow.setEncoding('utf8').toArray()
-    expect(answer.join('')).toContain('{"data":{"viewer":{"subject":"tester"}}}')
   })
 
   it('says that it lives, and that it can serve', async () => {

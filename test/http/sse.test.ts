@@ -104,11 +104,11 @@ describe('a subscription over SSE', () => {
 })
 
 describe('a server that stops', () => {
-  it('ends its event streams', async () => {
+  it.each(['text/event-stream', '*/*'])('ends its event streams: %s', async (accept) => {
     const app = await startApp()
     const { token } = await createCustomer(app)
     const response = await fetch(`${app.url}/graphql?query=${encodeURIComponent(liveUsageDocument)}`, {
-      headers: { accept: 'text/event-stream', authorization: `Bearer ${token}` },
+      headers: { accept, authorization: `Bearer ${token}` },
     })
     const events = eventsOf(response)
     expect((await events.next()).value?.event).toBe('next')

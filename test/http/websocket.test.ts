@@ -16,6 +16,7 @@ import {
 } from '../support/websocket.ts'
 
 const viewer = '{ viewer { subject } }'
+const nestedLists = '['.repeat(100_000) + ']'.repeat(100_000)
 
 describe('graphql-transport-ws', () => {
   let app: TestApp
@@ -43,6 +44,7 @@ describe('graphql-transport-ws', () => {
     ['4400: a message that is not JSON', 4400, ['nonsense']],
     ['4400: a message of no type', 4400, [{ id: '1' }]],
     ['4400: a message of another type', 4400, [{ type: 'start', id: '1' }]],
+    ['4400: a message that only servers send', 4400, [{ type: 'connection_ack' }]],
     [
       '4400: an operation without an id',
       4400,
@@ -59,6 +61,21 @@ describe('graphql-transport-ws', () => {
       [{ type: 'connection_init', payload: { authorization: 'Bearer garbage' } }],
     ],
     ['4403: a token that is no text', 4403, [{ type: 'connection_init', payload: { authorization: 7 } }]],
+    [
+      '4403: a token that cannot be made text',
+      4403,
+      [{ type: 'connection_init', payload: { authorization: { toString: 1 } } }],
+    ],
+    [
+      '4403: a token that is nested without end',
+      4403,
+      [`{"type":"connection_init","payload":{"authorization":${nestedLists}}}`],
+    ],
+    [
+      '4400: a ping whose payload cannot be sent back',
+      4400,
+      [{ type: 'connection_init' }, `{"type":"ping","payload":{"lists":${nestedLists}}}`],
+    ],
     ['1009: a frame of more than 1 MiB', 1009, ['x'.repeat(1_048_577)]],
   ])('closes a socket with %s', async (_, code, messages) => {
     const connection = await openRawConnection(app)
@@ -67,12 +84,25 @@ describe('graphql-transport-ws', () => {
     expect((await closed).code).toBe(code)
   })
 
-  it('closes a socket with 4409: an id that is in use', async () => {
+  it.each([
+    ['an id', 'one'],
+    ['an id longer than a reason may be', 'x'.repeat(200)],
+    ['an id of more bytes than a reason may have', '€'.repeat(60)],
+  ])('closes a socket with 4409: %s that is in use', async (_, id) => {
     const connection = await (await openRawConnection(app)).init(customer.token)
     const closed = closeOf(connection.socket)
     for (let i = 0; i < 2; i++)
-      connection.send({ type: 'subscribe', id: 'one', payload: { query: liveUsageDocument } })
+      connection.send({ type: 'subscribe', id, payload: { query: liveUsageDocument } })
     expect((await closed).code).toBe(4409)
+  })
+
+  it('gives back in its pong what came with a ping', async () => {
+    const connection = await (await openRawConnection(app)).init(customer.token)
+    for (const payload of [undefined, { sent: 'now' }]) {
+      connection.send({ type: 'ping', payload })
+      expect(await connection.next()).toEqual({ type: 'pong', ...(payload ? { payload } : {}) })
+    }
+    connection.socket.terminate()
   })
 
   it.each(['/', '/graphql/', '/health', '//'])('is refused at %s', async (path) => {

@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs'
 import { inject } from 'vitest'
-import { createServices, prepareDatabase } from '../../src/app.ts'
+import { createServices, databaseServerOf, prepareDatabase } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import type { LiveUsageEvent, LiveUsageStore } from '../../src/domain/live-usage/account-hub.ts'
 import type { UsageStore } from '../../src/domain/metering/usage-store.ts'
@@ -15,9 +15,12 @@ import { TestClock } from '../support/clock.ts'
 /** A commit that the next batch meets: one that never reaches the database, or one whose answer is lost. */
 export type Fault = 'fails before' | 'fails after'
 
+/** A commit whose answer is lost is read up to a second later, which most of the simulation's time would go into. */
+const haste = 10
+
 /** The real services over a real database, with commits that fail when told to. */
 export class World {
-  readonly clock = new TestClock(new Date('2026-03-20T12:00:00Z'))
+  readonly clock = new TestClock(new Date('2026-03-20T12:00:00Z'), haste)
   readonly #storage: TestStorage
   #running: { database: Database; services: Services; stop: () => Promise<void> } | undefined
   #watchers = new Map<string, Watcher>()
@@ -39,16 +42,18 @@ export class World {
         AUTH_SECRET: 'x'.repeat(32),
         LIVE_INTERVAL_MS: '10',
         DEFAULT_PLAN: 'free',
+        // With the haste, as long as it is without either.
+        METER_TIMEOUT_MS: String(2_000 * haste),
       },
       () => ({ authSecret: '', encryptionKey: Buffer.alloc(32).toString('base64') }),
     )
     const log = createLogger('debug', createWriteStream(inject('logFile'), { flags: 'a' }))
     const database = await openDatabase({
-      url: config.databaseUrl,
+      server: databaseServerOf(config),
       dataDir: config.dataDir,
       onIdleError: () => {},
     })
-    const store = this.#faulty(new SqlUsageStore(database.pool))
+    const store = this.#faulty(new SqlUsageStore(database.pool, database.meteringPool))
     const parts = createServices(config, log, this.clock, database, store)
     await prepareDatabase(config, log, database, parts.services)
     this.#running = {
@@ -93,11 +98,11 @@ export class World {
   #faulty(store: SqlUsageStore): UsageStore & LiveUsageStore {
     return {
       readUsage: (accountId, month) => store.readUsage(accountId, month),
-      charge: async (month, at, groups) => {
+      charge: async (month, at, groups, timeUp) => {
         const fault = this.fault
         this.fault = undefined
         if (fault === 'fails before') throw new Error('The connection broke before the commit was sent.')
-        const charge = await store.charge(month, at, groups)
+        const charge = await store.charge(month, at, groups, timeUp)
         if (fault === 'fails after') throw new Error('The connection broke before the answer came.')
         return charge
       },

@@ -4,6 +4,9 @@ import { type Database, openDatabase } from '../../src/storage/database.ts'
 import { migrate } from '../../src/storage/migrate.ts'
 import { isUnavailable } from '../../src/storage/unavailable.ts'
 import { createStorage, type TestStorage } from '../support/app.ts'
+import { Network } from '../support/network.ts'
+
+const limits = { poolSize: 5, connectTimeoutMs: 5_000, statementTimeoutMs: 300, meterTimeoutMs: 2_000 }
 
 const errorOf = (promise: PromiseLike<unknown>): Promise<unknown> =>
   Promise.resolve(promise).then(
@@ -20,7 +23,14 @@ describe.runIf(inject('postgres'))('a database that does not answer in time', ()
     storage = await createStorage('PostgreSQL')
     const { DATABASE_URL = '', DATA_DIR = '' } = storage.environment
     url = DATABASE_URL
-    database = await openDatabase({ url, dataDir: DATA_DIR, onIdleError: () => {}, answerTimeoutMs: 300 })
+    const server = {
+      url,
+      poolSize: 5,
+      connectTimeoutMs: 5_000,
+      statementTimeoutMs: 300,
+      meterTimeoutMs: 2_000,
+    }
+    database = await openDatabase({ server, dataDir: DATA_DIR, onIdleError: () => {} })
   })
   afterAll(async () => {
     await database.close()
@@ -36,10 +46,48 @@ describe.runIf(inject('postgres'))('a database that does not answer in time', ()
       const error = await errorOf(ask())
       expect([String(error), isUnavailable(error)]).toEqual([expect.any(String), true])
     }
-    // A transaction gives its connection back as it is; the next to use it finds out.
-    await vi.waitFor(async () =>
-      expect((await database.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]),
-    )
+    expect((await database.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+  })
+
+  it('leaves no connection behind that it was given up on in a transaction, nor the next one without any', async () => {
+    const { port, pathname } = new URL(url)
+    const network = await Network.to(Number(port || 5432))
+    const server = { ...limits, url: `postgres://postgres@127.0.0.1:${network.port}${pathname}`, poolSize: 3 }
+    const { pool, prisma, close } = await openDatabase({ server, dataDir: '', onIdleError: () => {} })
+    for (let round = 0; round < 3; round++) {
+      const error = await errorOf(
+        prisma.$transaction(async (tx) => {
+          await tx.$queryRaw`select 1`
+          network.freeze()
+          await tx.$queryRaw`select 2`
+        }),
+      )
+      expect([String(error), isUnavailable(error)]).toEqual([expect.any(String), true])
+      // The only connection of this pool: it is gone, and makes room for the next.
+      await vi.waitFor(() => expect(pool.totalCount).toBe(0))
+      network.thaw()
+      expect(await prisma.$queryRaw`select 3 as three`).toEqual([{ three: 3 }])
+    }
+    await close()
+    await network.cut()
+  })
+
+  it('keeps no connection to a primary that has turned read-only, in a transaction or not', async () => {
+    const { pool, prisma, close } = await openDatabase({
+      server: { ...limits, url: `${url}?options=-c%20default_transaction_read_only%3Don`, poolSize: 3 },
+      dataDir: '',
+      onIdleError: () => {},
+    })
+    const write = 'create table written ()'
+    for (const attempt of [
+      () => prisma.$executeRawUnsafe(write),
+      () => prisma.$transaction((tx) => tx.$executeRawUnsafe(write)),
+    ]) {
+      const error = await errorOf(attempt())
+      expect([String(error), isUnavailable(error)]).toEqual([expect.stringContaining('25006'), true])
+      await vi.waitFor(() => expect(pool.totalCount).toBe(0))
+    }
+    await close()
   })
 
   it('is waited for by migrations, which may take their time', async () => {

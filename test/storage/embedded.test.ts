@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Database, openDatabase } from '../../src/storage/database.ts'
+import { queryUntil } from '../../src/storage/query-until.ts'
 import { createStorage, type TestStorage } from '../support/app.ts'
 
 describe('the embedded database', () => {
@@ -22,5 +23,17 @@ describe('the embedded database', () => {
     const client = await database.pool.connect()
     client.release(true)
     expect((await database.pool.query(statement)).rows).toEqual([{ one: 1 }])
+  })
+
+  it('goes on after a statement was given up, which ends first', async () => {
+    const { pool } = database
+    const giveUp = new AbortController()
+    const slow = queryUntil(pool, giveUp.signal, { text: 'select sum(n) from generate_series(1, 3e6) as n' })
+    // Sent: it has the one connection.
+    await vi.waitFor(() => expect([pool.totalCount, pool.idleCount]).toEqual([1, 0]))
+    giveUp.abort(new Error('It takes too long.'))
+    await expect(slow).rejects.toThrow('It takes too long.')
+    await expect(queryUntil(pool, giveUp.signal, { text: 'select 1' })).rejects.toThrow('It takes too long.')
+    expect((await pool.query('select 2 as two')).rows).toEqual([{ two: 2 }])
   })
 })

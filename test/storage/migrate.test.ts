@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openDatabase } from '../../src/storage/database.ts'
-import { migrate } from '../../src/storage/migrate.ts'
+import { migrate, SchemaError } from '../../src/storage/migrate.ts'
 import { connectTo, createStorage, databases, startApp, type TestStorage } from '../support/app.ts'
 
 const emptyDatabases = databases.filter((kind) => kind === 'PostgreSQL')
@@ -51,6 +51,41 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
     await pool.query('update _prisma_migrations set finished_at = null')
     await expect(migrate(pool)).rejects.toThrow(/did not finish/)
   })
+
+  it('are not asked for where there are none to apply: a role that may not change the schema will do', async () => {
+    const pool = connect()
+    await migrate(pool)
+    await withRole(async (restricted) => expect(await migrate(restricted)).toEqual([]))
+  })
+
+  it('that a role may not apply are told in a sentence: the schema is older than this version', async () => {
+    await withRole(async (restricted) => {
+      await expect(migrate(restricted)).rejects.toThrow(SchemaError)
+      await expect(migrate(restricted)).rejects.toThrow(
+        /is older than .* lacks the migration \d+_init, .*denied/,
+      )
+    })
+  })
+
+  it('that cannot be applied because the database takes no writes are told in a sentence', async () => {
+    const readOnly = connectTo(storage, 1, '-c default_transaction_read_only=on')
+    pools.push(readOnly)
+    await expect(migrate(readOnly)).rejects.toThrow(/is older than .*read-only/)
+  })
+
+  /** Connects as a role that may read and write tables, and make none. */
+  async function withRole(use: (pool: pg.Pool) => Promise<void>): Promise<void> {
+    const admin = connect()
+    const role = `latchkey_test_${process.pid}_${Date.now()}`
+    await admin.query(`create role ${role}`)
+    await admin.query('revoke create on schema public from public')
+    await admin.query(`grant select, insert, update, delete on all tables in schema public to ${role}`)
+    const restricted = connectTo(storage, 1, `-c role=${role}`)
+    await use(restricted)
+    await restricted.end()
+    await admin.query(`drop owned by ${role}`)
+    await admin.query(`drop role ${role}`)
+  }
 
   it('leave a database that ten servers start on at once with one catalogue', async () => {
     const apps = await Promise.all(Array.from({ length: 5 }, () => startApp({ storage })))

@@ -1,47 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { accountTopic, everyAccountTopic, type UsageMessage } from '../../src/domain/live-usage/event-bus.ts'
 import { type RedisEventBus, redisEventBus } from '../../src/storage/event-bus.ts'
+import { Network } from '../support/network.ts'
 import { redisUrl } from '../support/services.ts'
-
-/** A way to Redis that can be closed and opened again, on the same port. */
-class Way {
-  #server: Server | undefined
-  readonly #sockets = new Set<Socket>()
-  port = 0
-
-  async open(): Promise<void> {
-    const { hostname, port } = new URL(redisUrl)
-    const server = createServer((near) => {
-      const far = connect(Number(port || 6379), hostname)
-      for (const socket of [near, far]) {
-        this.#sockets.add(socket)
-        socket.on('error', () => {})
-        socket.on('close', () => {
-          near.destroy()
-          far.destroy()
-        })
-      }
-      near.pipe(far).pipe(near)
-    })
-    this.#server = server
-    await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve))
-    this.port = (server.address() as { port: number }).port
-  }
-
-  async close(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server?.close(resolve))
-    for (const socket of this.#sockets) socket.destroy()
-    this.#sockets.clear()
-    await closed
-  }
-}
 
 let topics = 0
 
 describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
-  const way = new Way()
+  let network: Network
   let away: RedisEventBus
   let near: RedisEventBus
   let topic: string
@@ -68,15 +35,15 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
   beforeEach(async () => {
     topic = accountTopic(`outage-${process.pid}-${++topics}`)
     received = []
-    await way.open()
+    network = await Network.to(Number(new URL(redisUrl).port || 6379))
     const prefix = `latchkey-test-${randomUUID()}`
-    away = redisEventBus({ url: `redis://127.0.0.1:${way.port}`, prefix, onError: () => {} })
+    away = redisEventBus({ url: `redis://127.0.0.1:${network.port}`, prefix, onError: () => {} })
     near = redisEventBus({ url: redisUrl, prefix, onError: () => {} })
   })
   afterEach(async () => {
     await away.close()
     await near.close()
-    await way.close()
+    await network.cut()
   })
 
   it('tells a listener to read again once its topic is subscribed to', async () => {
@@ -89,10 +56,10 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
   it('tells a listener to read again when Redis is back, and goes on', async () => {
     away.subscribe(topic, (message) => received.push(message))
     await arrives(near, counted(1))
-    await way.close()
+    await network.cut()
     near.publish(topic, counted(2))
     received.length = 0
-    await way.open()
+    await network.mend()
     await vi.waitFor(() => expect(received).toContainEqual({ kind: 'uncertain' }), { timeout: 10_000 })
     await arrives(near, counted(3))
     expect(received).not.toContainEqual(counted(2))
@@ -104,16 +71,47 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
     const everyAccount: UsageMessage[] = []
     near.subscribe(everyAccountTopic, (message) => everyAccount.push(message))
     await vi.waitFor(() => expect(everyAccount).toHaveLength(1))
-    await way.close()
+    await network.cut()
     received.length = 0
     const before = process.memoryUsage().heapUsed
     for (let calls = 2; calls < 50_000; calls++) away.publish(topic, counted(calls))
-    await way.open()
+    await network.mend()
     await vi.waitFor(() => expect(everyAccount.length).toBeGreaterThan(1), { timeout: 10_000 })
     await arrives(away, counted(50_000))
     expect(
       received.filter((message) => message.kind === 'counted' && message.account.calls < 50_000),
     ).toEqual([])
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000)
+  })
+
+  it('bounds what Redis has not taken while it is frozen, and tells the others to read when it takes it', async () => {
+    near.subscribe(everyAccountTopic, (message) => received.push(message))
+    near.subscribe(topic, (message) => received.push(message))
+    await arrives(away, counted(1))
+    network.freeze()
+    received.length = 0
+    for (let calls = 2; calls < 200_000; calls++) away.publish(topic, counted(calls))
+    network.thaw()
+    await vi.waitFor(() => expect(received).toContainEqual({ kind: 'uncertain' }), { timeout: 10_000 })
+    expect(received.length).toBeLessThan(6_000)
+    await arrives(away, counted(200_000))
+  })
+
+  it('tells who listens to every account to read again, every few seconds for as long as it is away', async () => {
+    const told: number[] = []
+    away.subscribe(everyAccountTopic, () => told.push(performance.now()))
+    await vi.waitFor(() => expect(told.length).toBeGreaterThan(0))
+    network.freeze()
+    told.length = 0
+    await vi.waitFor(() => expect(told.length).toBeGreaterThan(1), { timeout: 15_000 })
+    const [first = 0, second = 0] = told
+    expect(second - first).toBeLessThan(5_000)
+  })
+
+  it('carries what happens on the same server without it', async () => {
+    away.subscribe(topic, (message) => received.push(message))
+    await network.cut()
+    away.publish(topic, counted(7))
+    expect(last()).toEqual(counted(7))
   })
 })

@@ -6,6 +6,9 @@ import { connectTo, createStorage, startApp, type TestApp, type TestStorage } fr
 import { createCustomer } from '../support/customer.ts'
 import { Random } from '../support/random.ts'
 
+/** A signal that never says that time is up. */
+const inTime = new AbortController().signal
+
 describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
   let storage: TestStorage
   let app: TestApp
@@ -30,7 +33,7 @@ describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
 
   it('never deadlocks, however the batches of several servers overlap, and spends each quota exactly', async () => {
     const random = new Random(7)
-    const stores = pools.map((pool) => new SqlUsageStore(pool))
+    const stores = pools.map((pool) => new SqlUsageStore(pool, pool))
     const at = new Date('2026-05-05T05:05:05Z')
     const admitted = new Map<string, number>()
     const server = async (store: SqlUsageStore) => {
@@ -40,7 +43,7 @@ describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
           apiCall: 'v3.ping',
           calls: random.int(1, 30),
         }))
-        const charge = await store.charge('2026-05', at, groups)
+        const charge = await store.charge('2026-05', at, groups, inTime)
         for (const [index, { calls }] of groups.entries()) {
           const verdict = charge.verdicts[index]
           if (verdict && charge.accounts.get(verdict.accountId)?.charged)
@@ -60,19 +63,24 @@ describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
   })
 
   it('counts all of an account that fits and none of one that does not, in the same commit', async () => {
-    const [store] = pools.map((pool) => new SqlUsageStore(pool))
+    const [store] = pools.map((pool) => new SqlUsageStore(pool, pool))
     const at = new Date('2026-06-06T06:06:06Z')
     const groupOf = (secret: string | undefined, calls: number) => ({
       digest: digestOf(secret ?? ''),
       apiCall: 'v3.ping',
       calls,
     })
-    const charge = await store?.charge('2026-06', at, [
-      groupOf(secrets[0], 1_500),
-      groupOf(secrets[1], 501),
-      groupOf(secrets[3], 2_000),
-      groupOf('never issued', 1),
-    ])
+    const charge = await store?.charge(
+      '2026-06',
+      at,
+      [
+        groupOf(secrets[0], 1_500),
+        groupOf(secrets[1], 501),
+        groupOf(secrets[3], 2_000),
+        groupOf('never issued', 1),
+      ],
+      inTime,
+    )
     expect(charge?.verdicts.map((verdict) => verdict?.access)).toEqual([
       'allowed',
       'allowed',

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 
 /**
  * Time that flows as usual from whatever instant a test sets. Timers go by it: moving it past them fires them.
@@ -6,8 +6,11 @@ import type { Clock } from '../../src/clock.ts'
 export class TestClock implements Clock {
   #offsetMs = 0
   readonly #rearms = new Set<() => void>()
+  readonly #haste: number
 
-  constructor(start?: Date) {
+  /** @param haste what `after` divides its waits by */
+  constructor(start?: Date, haste = 1) {
+    this.#haste = haste
     if (start) this.set(start)
   }
 
@@ -41,5 +44,9 @@ export class TestClock implements Clock {
     this.#rearms.add(arm)
     arm()
     return cancel
+  }
+
+  after(waitMs: number, callback: () => void): () => void {
+    return systemClock.after(waitMs / this.#haste, callback)
   }
 }

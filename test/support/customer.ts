@@ -18,7 +18,7 @@ let customers = 0
 
 /** A customer with an account of its own; on a plan of its own, if limits are given. */
 export async function createCustomer(
-  app: TestApp,
+  app: Pick<TestApp, 'token' | 'query'>,
   limits?: { maxApiKeys?: number; monthlyCallQuota?: number | null },
 ): Promise<Customer> {
   const externalId = `customer-${++customers}`

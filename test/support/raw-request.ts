@@ -13,15 +13,16 @@ export interface RawRequest {
 /** A request written by hand, for what fetch would put right or refuse to send. Reads until the server closes. */
 export async function rawRequest(app: { url: string }, request: RawRequest) {
   const { method = 'POST', path = '/graphql', headers = {}, chunks = [], next = '' } = request
+  const { host = 'localhost', ...others } = headers
   const { hostname, port } = new URL(app.url)
-  const chunked = chunks.length > 0 && !('content-length' in headers)
+  const chunked = chunks.length > 0 && !('content-length' in others)
   const lines = [
     `${method} ${path} HTTP/1.1`,
-    'Host: localhost',
+    `Host: ${host}`,
     'Content-Type: application/json',
     ...(next ? [] : ['Connection: close']),
     ...(chunked ? ['Transfer-Encoding: chunked'] : []),
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries(others).map(([name, value]) => `${name}: ${value}`),
   ]
   const socket = connect(Number(port), hostname)
   const received = socket.setEncoding('utf8').toArray()

@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+/** What is run. */
+export const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 export interface ServerProcess {
+  pid: number | undefined
   url: string
   /** All of standard output so far. */
   output(): string
@@ -36,7 +38,13 @@ export async function startServerProcess(environment: Record<string, string>): P
     throw new Error(`The server ended with ${code} before it listened:\n${output()}`)
   })
   ended.catch(() => {})
-  return { url: await Promise.race([url, ended]), output, kill: (signal) => child.kill(signal), exited }
+  return {
+    pid: child.pid,
+    url: await Promise.race([url, ended]),
+    output,
+    kill: (signal) => child.kill(signal),
+    exited,
+  }
 }
 
 /** Runs the built server where it is not to start: what it says, and the exit code that it ends with. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { systemClock } from '../../../src/clock.ts'
+import { type Clock, systemClock } from '../../../src/clock.ts'
 import { Meter, type MeterOptions } from '../../../src/domain/metering/meter.ts'
 import type { CallGroup, Charge, UsageStore } from '../../../src/domain/metering/usage-store.ts'
 import { generateSecret } from '../../../src/domain/secret.ts'
@@ -10,8 +10,9 @@ class HeldStore implements UsageStore {
   readonly commits: { groups: readonly CallGroup[]; end: (error?: Error) => void }[] = []
   #calls = 0
 
-  charge(_month: string, _at: Date, groups: readonly CallGroup[]): Promise<Charge> {
+  charge(_month: string, _at: Date, groups: readonly CallGroup[], timeUp: AbortSignal): Promise<Charge> {
     return new Promise((resolve, reject) => {
+      timeUp.addEventListener('abort', () => reject(timeUp.reason))
       const end = (error?: Error) => (error ? reject(error) : resolve(this.#chargeOf(groups)))
       this.commits.push({ groups, end })
     })
@@ -28,11 +29,40 @@ class HeldStore implements UsageStore {
   }
 }
 
+/** A clock whose timers go off when the test says so. */
+class HeldClock implements Clock {
+  readonly timers: { waitMs: number; callback: () => void }[] = []
+  now = systemClock.now
+  at = systemClock.at
+
+  after(waitMs: number, callback: () => void): () => void {
+    const timer = { waitMs, callback }
+    this.timers.push(timer)
+    return () => {
+      timer.callback = () => {}
+    }
+  }
+
+  /** The timer that was set as the nth, from 0. */
+  fire(index: number): void {
+    this.timers[index]?.callback()
+  }
+}
+
 const call = { secret: generateSecret('lk'), apiCall: 'v3.ping' }
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
+/** Ends commits, each as soon as it has begun. */
+async function endCommits(store: HeldStore, from: number, to: number): Promise<void> {
+  for (let commit = from; commit <= to; commit++) {
+    while (store.commits.length <= commit) await turn()
+    store.commits[commit]?.end()
+  }
+}
+
 function meterOver(store: UsageStore, options: Partial<MeterOptions> = {}) {
-  return new Meter({ store, clock: systemClock, counted: () => {}, uncertain: () => {}, ...options })
+  const told = { counted: () => {}, uncertain: () => {} }
+  return new Meter({ store, clock: systemClock, timeoutMs: 10_000, ...told, ...options })
 }
 
 describe('the meter', () => {
@@ -48,19 +78,49 @@ describe('the meter', () => {
     ).toEqual([1, 2, 3])
   })
 
-  it('lets the next batch fill while as many commits as allowed are under way', async () => {
+  it('lets the next batch fill while a commit is under way, and begins another beside it only when it is slow', async () => {
     const store = new HeldStore()
-    const meter = meterOver(store, { maxCommits: 2 })
-    const decisions = []
-    for (let i = 0; i < 6; i++) {
-      decisions.push(meter.admit([call]))
+    const clock = new HeldClock()
+    let now = 0
+    const meter = meterOver(store, { clock, maxCommits: 2, elapsed: () => now })
+    const decisions: Promise<unknown>[] = []
+    const admit = async (count: number) => {
+      for (let i = 0; i < count; i++) decisions.push(meter.admit([call]))
       await turn()
     }
-    expect(store.commits.map(({ groups }) => groups[0]?.calls)).toEqual([1, 1])
+    const committed = () => store.commits.map(({ groups }) => groups[0]?.calls)
+    await admit(1)
+    await admit(2)
+    await admit(2)
+    expect(committed()).toEqual([1])
+    // No further call comes: it is the timer that looks again.
+    now += 10
+    clock.timers.find(({ waitMs }) => waitMs === 10)?.callback()
+    await turn()
+    expect(committed()).toEqual([1, 4])
+    await admit(3)
+    now += 1_000
+    await admit(3)
+    expect(committed()).toEqual([1, 4])
     store.commits[0]?.end()
     await decisions[0]
     await turn()
-    expect(store.commits.map(({ groups }) => groups[0]?.calls)).toEqual([1, 1, 4])
+    expect(committed()).toEqual([1, 4, 6])
+    for (const { end } of store.commits) end()
+    await Promise.all(decisions)
+  })
+
+  it('begins a second commit beside another when many calls wait', async () => {
+    const store = new HeldStore()
+    const meter = meterOver(store, { maxCommits: 2, elapsed: () => 0 })
+    const decisions = [meter.admit([call])]
+    await turn()
+    for (let i = 0; i < 127; i++) decisions.push(meter.admit([call]))
+    await turn()
+    expect(store.commits).toHaveLength(1)
+    decisions.push(meter.admit([call]))
+    await turn()
+    expect(store.commits.map(({ groups }) => groups[0]?.calls)).toEqual([1, 128])
     for (const { end } of store.commits) end()
     await Promise.all(decisions)
   })
@@ -113,6 +173,116 @@ describe('the meter', () => {
     await turn()
     store.commits[1]?.end()
     expect(await next).toMatchObject([{ code: 'ADMITTED' }])
+  })
+
+  it('refuses calls that would wait too long, by what calls have taken when there were many', async () => {
+    const store = new HeldStore()
+    let now = 0
+    const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 10, maxWaitMs: 100, elapsed: () => now })
+    const calls = (count: number) => Array.from({ length: count }, () => call)
+    /** Commits ten calls in so many milliseconds. */
+    const commitIn = async (tookMs: number) => {
+      const decisions = meter.admit(calls(10))
+      await turn()
+      now += tookMs
+      store.commits.at(-1)?.end()
+      await decisions
+    }
+    for (let i = 0; i < 50; i++) await commitIn(50)
+    // 5 ms a call: with 20 waiting it is 100 ms.
+    const waiting = [meter.admit(calls(10)), meter.admit(calls(11))]
+    expect(meter.isFull).toBe(true)
+    await expect(meter.admit([call])).rejects.toBeInstanceOf(OverloadedError)
+    await endCommits(store, 50, 51)
+    await Promise.all(waiting)
+    for (let i = 0; i < 50; i++) await commitIn(5)
+    const more = [meter.admit(calls(10)), meter.admit(calls(11)), meter.admit(calls(10))]
+    expect(meter.isFull).toBe(false)
+    await endCommits(store, 102, 104)
+    await Promise.all(more)
+  })
+
+  it('lets as many wait as can be committed at once, however long that takes', async () => {
+    const store = new HeldStore()
+    let now = 0
+    const meter = meterOver(store, { maxCommits: 2, maxBatchCalls: 2, maxWaitMs: 10, elapsed: () => now })
+    const slow = meter.admit([call, call])
+    await turn()
+    now += 60_000
+    store.commits[0]?.end()
+    await slow
+    const waiting = [meter.admit([call, call]), meter.admit([call])]
+    expect(meter.isFull).toBe(false)
+    await endCommits(store, 1, 2)
+    await Promise.all(waiting)
+  })
+
+  it('gives up what hangs when its time is up, and commits what came after it', async () => {
+    const store = new HeldStore()
+    const clock = new HeldClock()
+    let uncertain = 0
+    const meter = meterOver(store, { clock, maxCommits: 1, timeoutMs: 700, uncertain: () => uncertain++ })
+    const hanging = meter.admit([call])
+    await turn()
+    const waiting = meter.admit([call, call])
+    clock.fire(0)
+    await expect(hanging).rejects.toThrow(/may have been/)
+    expect([uncertain, clock.timers.map(({ waitMs }) => waitMs)]).toEqual([1, [700, 700]])
+    await turn()
+    expect(store.commits).toHaveLength(2)
+    store.commits[1]?.end()
+    expect((await waiting).map(({ code }) => code)).toEqual(['ADMITTED', 'ADMITTED'])
+    clock.fire(1)
+    expect(uncertain).toBe(1)
+  })
+
+  it('gives up what waits behind commits that hang, without sending it, and says that it was not counted', async () => {
+    const store = new HeldStore()
+    const clock = new HeldClock()
+    let uncertain = 0
+    const meter = meterOver(store, { clock, maxCommits: 1, uncertain: () => uncertain++ })
+    const hanging = meter.admit([call])
+    await turn()
+    const waiting = meter.admit([call])
+    clock.fire(1)
+    await expect(waiting).rejects.toThrow(/was not counted/)
+    await expect(waiting).rejects.toBeInstanceOf(UnavailableError)
+    store.commits[0]?.end()
+    expect(await hanging).toMatchObject([{ code: 'ADMITTED' }])
+    await turn()
+    expect([store.commits.length, uncertain]).toEqual([1, 0])
+  })
+
+  it('says that there is too much to do where calls wait too long and others are answered meanwhile', async () => {
+    const store = new HeldStore()
+    const clock = new HeldClock()
+    const meter = meterOver(store, { clock, maxCommits: 1 })
+    const answered = meter.admit([call])
+    await turn()
+    const next = meter.admit([call])
+    store.commits[0]?.end()
+    await answered
+    await turn()
+    const waiting = meter.admit([call])
+    clock.fire(2)
+    await expect(waiting).rejects.toBeInstanceOf(OverloadedError)
+    store.commits[1]?.end()
+    await next
+    await turn()
+    expect(store.commits).toHaveLength(2)
+  })
+
+  it('gives calls their own time, whatever nonsense was asked before them', async () => {
+    const store = new HeldStore()
+    const clock = new HeldClock()
+    const meter = meterOver(store, { clock })
+    await meter.admit([{ secret: 'nonsense', apiCall: 'v3.ping' }])
+    expect(clock.timers).toHaveLength(0)
+    const asked = meter.admit([call])
+    expect(clock.timers).toHaveLength(1)
+    await turn()
+    store.commits[0]?.end()
+    await asked
   })
 
   it('stops when every call that it took is answered, and takes no more', async () => {

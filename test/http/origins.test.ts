@@ -1,0 +1,134 @@
+import { once } from 'node:events'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import WebSocket from 'ws'
+import { httpPaths, startApp, type TestApp } from '../support/app.ts'
+import { post } from '../support/http.ts'
+
+const listed = 'https://app.example.com'
+const host = 'https://host.example.com'
+const others = [
+  'https://app.example.com.evil.example',
+  'https://evil.example',
+  'http://app.example.com',
+  'null',
+]
+const viewer = '{ viewer { subject } }'
+
+const preflight = (app: TestApp, origin: string) =>
+  fetch(`${app.url}/graphql`, {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization,content-type',
+    },
+  })
+
+/** Whether a WebSocket is opened to a page of this origin; what is no browser has none. */
+async function opens(app: TestApp, origin?: string): Promise<boolean> {
+  const url = `${app.url.replace('http', 'ws')}/graphql`
+  const socket = new WebSocket(url, 'graphql-transport-ws', origin === undefined ? {} : { origin })
+  const answer = await Promise.race([
+    once(socket, 'open').then(() => true),
+    once(socket, 'unexpected-response').then(([, response]) => response.statusCode),
+  ])
+  socket.on('error', () => {})
+  socket.terminate()
+  if (answer !== true) expect(answer).toBe(403)
+  return answer === true
+}
+
+describe.each(httpPaths)('CORS, by %s', (_, plainHttp) => {
+  let anywhere: TestApp
+  let restricted: TestApp
+  let authorization: string
+
+  beforeAll(async () => {
+    anywhere = await startApp({ plainHttp })
+    const environment = { CORS_ORIGINS: `${listed}, http://localhost:8080`, CLIENT_AREA_ORIGIN: host }
+    restricted = await startApp({ plainHttp, environment })
+    authorization = `Bearer ${await restricted.token({ scopes: ['keys:read'] })}`
+  })
+  afterAll(async () => {
+    await anywhere.stop()
+    await restricted.stop()
+  })
+
+  /** Every kind of answer that a page could be after: data, refusals of each layer, events, what is beside GraphQL. */
+  const answers = async (app: TestApp, origin: string) => {
+    const get = (path: string, accept = '*/*') =>
+      fetch(`${app.url}${path}`, { headers: { origin, authorization, accept } })
+    const subscription = await fetch(`${app.url}/graphql`, {
+      method: 'POST',
+      headers: { origin, authorization, accept: 'text/event-stream', 'content-type': 'application/json' },
+      body: JSON.stringify({ query: 'subscription { liveUsage { snapshot } }' }),
+    })
+    await subscription.body?.cancel()
+    return Object.entries({
+      data: await post(app, { query: viewer }, { origin, authorization }),
+      'data by GET': await get(`/graphql?query=${encodeURIComponent(viewer)}`),
+      'a syntax error': await post(app, { query: '{' }, { origin, authorization }),
+      'a token that is none': await post(app, { query: viewer }, { origin, authorization: 'Bearer x' }),
+      'a body too large': await post(app, 'x'.repeat(1_048_577), { origin, authorization }),
+      events: subscription,
+      '/health': await get('/health'),
+      '/nothing': await get('/nothing'),
+      preflight: await preflight(app, origin),
+    })
+  }
+
+  it('lets any page ask where no origins are listed', async () => {
+    for (const [kind, { headers }] of await answers(anywhere, 'https://anywhere.example'))
+      expect([kind, headers.get('access-control-allow-origin')]).toEqual([kind, '*'])
+  })
+
+  it('lets pages of the listed origins ask, and those of the host', async () => {
+    for (const origin of [listed, 'http://localhost:8080', host])
+      for (const [kind, { headers }] of await answers(restricted, origin)) {
+        expect([kind, headers.get('access-control-allow-origin')]).toEqual([kind, origin])
+        expect(headers.get('vary')).toContain('Origin')
+        expect(headers.has('access-control-allow-credentials')).toBe(false)
+      }
+  })
+
+  it.each(others)('lets no page of %s read anything where others are listed', async (origin) => {
+    for (const [kind, { headers }] of await answers(restricted, origin))
+      expect([kind, headers.get('access-control-allow-origin')]).toEqual([kind, null])
+  })
+
+  it('answers what a page needs to know beforehand', async () => {
+    const { status, headers } = await preflight(restricted, listed)
+    expect(status).toBe(204)
+    expect(headers.get('access-control-allow-methods')).toBe('GET, POST')
+    expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type')
+  })
+
+  it('keeps what is answered to browsers from being taken for a page', async () => {
+    for (const [kind, { headers }] of await answers(anywhere, 'https://anywhere.example')) {
+      expect([kind, headers.get('content-security-policy')]).toEqual([
+        kind,
+        "default-src 'none'; frame-ancestors 'none'",
+      ])
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
+    }
+  })
+
+  it('spares what is no browser all of it', async () => {
+    const { headers } = await post(restricted, { query: viewer }, { authorization })
+    const names = plainHttp ? ['content-length', 'content-type'] : ['content-type']
+    expect([...headers.keys()].filter((name) => !/^(connection|date|keep-alive)$/.test(name))).toEqual(
+      expect.arrayContaining(names),
+    )
+    for (const name of ['content-security-policy', 'access-control-allow-origin', 'vary'])
+      expect(headers.has(name)).toBe(false)
+  })
+
+  it('holds for WebSockets, too', async () => {
+    for (const origin of [undefined, listed, host, restricted.url])
+      expect([origin, await opens(restricted, origin)]).toEqual([origin, true])
+    for (const origin of [...others, 'nonsense', restricted.url.replace('127.0.0.1', 'localhost')])
+      expect([origin, await opens(restricted, origin)]).toEqual([origin, false])
+    for (const origin of [undefined, 'https://anywhere.example'])
+      expect([origin, await opens(anywhere, origin)]).toEqual([origin, true])
+  })
+})

@@ -1,0 +1,148 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { inject } from 'vitest'
+import { customerScopes, mintToken, type TokenClaims } from '../../../src/development.ts'
+import { createStorage, noteSecrets, sendOperation } from '../../support/app.ts'
+import { type ServerProcess, startServerProcess } from '../../support/server-process.ts'
+
+const authSecret = 'a secret that only tests are signed with'
+const probe = fileURLToPath(new URL('./overload-probe.mjs', import.meta.url))
+const loadFile = fileURLToPath(new URL('./overload-load.mjs', import.meta.url))
+
+/** A customer's account, and the secret of its first key. */
+export interface MeteredAccount {
+  externalId: string
+  token: string
+  secret: string
+}
+
+/** What the load generator met. */
+export interface LoadReport {
+  sent: number
+  codes: { ADMITTED?: number; OVERLOADED?: number }
+  unanswered: number
+  closed: number
+  admittedPerSecond: number
+  admittedP99Ms: number
+  overloadedP99Ms: number
+}
+
+/** What a server holds on to after its garbage has been collected. */
+export interface Holdings {
+  heapUsed: number
+  sockets: number
+  timers: number
+}
+
+/** A built server in a process of its own, on a database of its own, with accounts whose keys can be metered. */
+export class LoadedServer {
+  readonly url: string
+  readonly gatewayToken: string
+  readonly operatorToken: string
+  readonly #process: ServerProcess
+  readonly #drop: () => Promise<void>
+
+  private constructor(process: ServerProcess, tokens: [string, string], drop: () => Promise<void>) {
+    this.url = process.url
+    ;[this.gatewayToken, this.operatorToken] = tokens
+    this.#process = process
+    this.#drop = drop
+  }
+
+  static async start(environment: Record<string, string> = {}): Promise<LoadedServer> {
+    const storage = await createStorage(inject('postgres') ? 'PostgreSQL' : 'embedded')
+    const process = await startServerProcess({
+      AUTH_SECRET: authSecret,
+      KEY_ENCRYPTION_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}`,
+      LOG_LEVEL: 'warn',
+      GRAPHIQL: 'off',
+      NODE_OPTIONS: `--import=${probe}`,
+      ...storage.environment,
+      ...environment,
+    })
+    const tokens = [await tokenFor({ scopes: ['calls:meter'] }), await tokenFor({ scopes: ['admin'] })]
+    return new LoadedServer(process, tokens as [string, string], storage.drop)
+  }
+
+  /** Makes accounts without a quota. */
+  async createAccounts(count: number): Promise<MeteredAccount[]> {
+    const as = this.operatorToken
+    const savePlan =
+      'mutation { savePlan(input: { slug: "load", name: "Load", maxApiKeys: 5 }) { __typename } }'
+    await sendOperation(this.url, savePlan, { as })
+    const accounts: MeteredAccount[] = []
+    for (let i = 0; i < count; i++) {
+      const externalId = `loaded-${i}`
+      const variables = { input: { externalId, name: externalId, plan: 'load' } }
+      const saveAccount = 'mutation ($input: SaveAccountInput!) { saveAccount(input: $input) { __typename } }'
+      await sendOperation(this.url, saveAccount, { as, variables })
+      const token = await tokenFor({ account: externalId, scopes: customerScopes })
+      const { data } = await sendOperation<{ account: { apiKeys: { nodes: { secret: string }[] } } }, object>(
+        this.url,
+        '{ account { apiKeys(first: 1) { nodes { secret } } } }',
+        { as: token },
+      )
+      accounts.push({ externalId, token, secret: data.account.apiKeys.nodes[0]?.secret ?? '' })
+    }
+    return accounts
+  }
+
+  /** The calls that are stored for the accounts, in all. */
+  async storedCalls(accounts: readonly MeteredAccount[]): Promise<number> {
+    let calls = 0
+    for (const { token } of accounts) {
+      const { data } = await sendOperation<{ account: { usage: { calls: number } } }, object>(
+        this.url,
+        '{ account { usage { calls } } }',
+        { as: token },
+      )
+      calls += data.account.usage.calls
+    }
+    return calls
+  }
+
+  /** Runs the load generator to its end. */
+  async load(order: object): Promise<LoadReport> {
+    const argument = JSON.stringify({ url: this.url, token: this.gatewayToken, ...order })
+    const { stdout } = await promisify(execFile)(process.execPath, [loadFile, argument], { timeout: 55_000 })
+    return JSON.parse(stdout)
+  }
+
+  /** Megabytes of memory that the process has of the operating system. */
+  residentMb(): number {
+    const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8')
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1_024
+  }
+
+  async holdings(): Promise<Holdings> {
+    const reports = () => this.#process.output().match(/^holds .*$/gm) ?? []
+    const before = reports().length
+    this.#process.kill('SIGUSR2')
+    for (;;) {
+      const report = reports()[before]
+      if (report) return JSON.parse(report.slice('holds '.length))
+      await new Promise(setImmediate)
+    }
+  }
+
+  /** All that the server has printed and logged. */
+  output(): string {
+    return this.#process.output()
+  }
+
+  /** Stops it, and resolves to its exit code. */
+  async stop(): Promise<number | NodeJS.Signals> {
+    this.#process.kill('SIGTERM')
+    const code = await this.#process.exited
+    await this.#drop()
+    return code
+  }
+}
+
+async function tokenFor(claims: Partial<TokenClaims>): Promise<string> {
+  const auth = { secret: new TextEncoder().encode(authSecret), accountClaim: 'account' }
+  const defaults = { subject: 'tester', scopes: [], lifetime: '3650d' }
+  return noteSecrets(await mintToken(auth, { ...defaults, ...claims }))
+}

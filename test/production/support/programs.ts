@@ -1,0 +1,109 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
+import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+/** Where PostgreSQL puts its programs when they are not on the path. */
+const postgresHome = '/usr/lib/postgresql'
+
+const onPath = (process.env.PATH ?? '').split(delimiter)
+const ofPostgres = existsSync(postgresHome)
+  ? readdirSync(postgresHome)
+      .toSorted((a, b) => Number(b) - Number(a))
+      .map((version) => join(postgresHome, version, 'bin'))
+  : []
+
+function find(program: string): string | undefined {
+  return [...onPath, ...ofPostgres]
+    .map((directory) => join(directory, program))
+    .find((file) => existsSync(file))
+}
+
+/** The programs that private servers are run with; those that are not installed are missing. */
+export const programs = {
+  initdb: find('initdb'),
+  postgres: find('postgres'),
+  redis: find('redis-server'),
+  openssl: find('openssl'),
+}
+
+/** PostgreSQL does not run as root: then it is run as the user that comes with it. */
+export const unprivileged: { uid?: number; gid?: number } =
+  process.getuid?.() === 0 && programs.postgres ? idsOf('postgres') : {}
+
+function idsOf(user: string): { uid: number; gid: number } {
+  const id = (what: string) => Number(execFileSync('id', [what, user]))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+/** Whether tests with servers of their own can run; they are left out, and said to be, where not. */
+export const canRunPostgres = available('PostgreSQL', programs.initdb && programs.postgres)
+export const canRunRedis = available('Redis', programs.redis)
+
+function available(name: string, program: string | undefined): boolean {
+  if (program) return true
+  if (process.env.REQUIRE_SERVICES)
+    throw new Error(`The programs of ${name} are required, and not installed.`)
+  process.stdout.write(`\n  ${name} is not installed: the tests that start their own are LEFT OUT.\n\n`)
+  return false
+}
+
+/** A directory that belongs to whoever servers run as. */
+export async function makeDirectory(name: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), `latchkey-${name}-`))
+  const { uid, gid } = unprivileged
+  if (uid !== undefined && gid !== undefined) await chown(directory, uid, gid)
+  return directory
+}
+
+export const removeDirectory = (directory: string) => rm(directory, { recursive: true, force: true })
+
+/** A port that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Runs a server's program until it ends, or this process does. */
+export class Program {
+  readonly #child: ChildProcess
+  readonly #output: string[] = []
+  readonly exited: Promise<unknown>
+
+  constructor(file: string, args: readonly string[]) {
+    this.#child = spawn(file, args, { ...unprivileged, stdio: ['ignore', 'pipe', 'pipe'], cwd: tmpdir() })
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream?.on('data', (data) => this.#output.push(String(data)))
+    const endWithUs = () => this.#child.kill('SIGKILL')
+    process.once('exit', endWithUs)
+    this.exited = once(this.#child, 'exit').then(() => process.off('exit', endWithUs))
+  }
+
+  get output(): string {
+    return this.#output.join('')
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+}
+
+/** Tries until it succeeds; fails with what it last failed with after `withinMs`. */
+export async function eventually<Result>(attempt: () => Promise<Result>, withinMs = 30_000): Promise<Result> {
+  const giveUpAt = performance.now() + withinMs
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (performance.now() > giveUpAt) throw error
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+}
