@@ -29,7 +29,7 @@ if (values.help) {
 
 const tell = (text) => process.stdout.write(`${text}\n`)
 const settings = values.smoke
-  ? { rounds: 1, warmupMs: 200, measureMs: 400, keys: 1_000, sizes: [100, 1_000], subscribers: [50], tell }
+  ? { rounds: 1, warmupMs: 100, measureMs: 200, keys: 1_000, sizes: [100, 1_000], subscribers: [50], tell }
   : {
       rounds: Number(values.rounds),
       warmupMs: 1_500,

@@ -35,11 +35,13 @@ export async function contenders({ keys, warmupMs, measureMs, rounds, tell }) {
   const handRolledUrl = await createDatabase('bench_hand_rolled')
   const upsertUrl = await createDatabase('bench_upsert')
   await createUpsertTable(upsertUrl, keys)
-  const latchkey = await startLatchkey('latchkey', { keys })
-  const throughYoga = await startLatchkey('yoga', undefined, { plainHttp: false })
-  const betterAuth = await startContender('./better-auth.mjs', { url: betterAuthUrl, keys })
-  const handRolled = await startContender('./mercurius.mjs', { url: handRolledUrl, keys })
-  const bare = await startContender('./bare-node.mjs', {})
+  const [latchkey, throughYoga, betterAuth, handRolled, bare] = await Promise.all([
+    startLatchkey('latchkey', { keys }),
+    startLatchkey('yoga', undefined, { plainHttp: false }),
+    startContender('./better-auth.mjs', { url: betterAuthUrl, keys }),
+    startContender('./mercurius.mjs', { url: handRolledUrl, keys }),
+    startContender('./bare-node.mjs', {}),
+  ])
   const of = ({ url, gatewayToken: token }) => ({ ...common, url, token, callers: 64 })
   const names = {
     ws: 'Latchkey, graphql-ws, 64 callers',
@@ -114,8 +116,10 @@ export async function contenders({ keys, warmupMs, measureMs, rounds, tell }) {
 /** The same server under other loads. */
 export async function workloads({ keys, warmupMs, measureMs, rounds, tell }) {
   tell('preparing the workloads …')
-  const latchkey = await startLatchkey('workloads', { keys })
-  const denied = await startLatchkey('denied', { keys, someDenied: true })
+  const [latchkey, denied] = await Promise.all([
+    startLatchkey('workloads', { keys }),
+    startLatchkey('denied', { keys, someDenied: true }),
+  ])
   const order = ({ url, gatewayToken: token }, more) =>
     load({
       url,
@@ -163,9 +167,13 @@ export async function growth({ sizes, keys, warmupMs, measureMs, rounds, tell })
     { name: `${keys.toLocaleString('en-US')} keys, 24 months`, data: { keys, months: 24, accessList: 1 } },
     { name: `${keys.toLocaleString('en-US')} keys, lists of 40`, data: { keys, accessList: 40 } },
   ]
-  const servers = []
-  for (const [index, { name, data }] of variants.entries())
-    servers.push({ name, data, ...(await startLatchkey(`growth_${index}`, data)) })
+  const servers = await Promise.all(
+    variants.map(async ({ name, data }, index) => ({
+      name,
+      data,
+      ...(await startLatchkey(`growth_${index}`, data)),
+    })),
+  )
   const lines = await interleave(
     servers.map(({ name, data, url, gatewayToken: token }) => ({
       name,
@@ -185,7 +193,7 @@ export async function growth({ sizes, keys, warmupMs, measureMs, rounds, tell })
     rounds,
     tell,
   )
-  for (const { stop } of servers) await stop()
+  await Promise.all(servers.map(({ stop }) => stop()))
   const cost = (name, than) =>
     lines.find((line) => line.name === than).callsPerSecond /
     lines.find((line) => line.name === name).callsPerSecond

@@ -16,7 +16,10 @@ const { extendSchema, parse } = createRequire(new URL('../../package.json', impo
 
 const { environment, plainHttp } = settings()
 const withNoop = extendSchema(schema, parse('extend type Mutation { noop: ApiCallDecision! }'))
-withNoop.getMutationType().getFields().noop.resolve = () => ({ code: 'KEY_INVALID' })
+const { noop } = withNoop.getMutationType().getFields()
+noop.resolve = () => ({ code: 'KEY_INVALID' })
+// Executed the way the metering mutations are.
+noop.extensions = { metering: true }
 
 const config = readConfig(
   { PORT: '0', AUTH_SECRET: 'x'.repeat(32), NODE_ENV: 'production', ...environment },
