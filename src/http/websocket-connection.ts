@@ -12,6 +12,13 @@ export interface ConnectionOptions<Extra> {
   log: Logger
   /** How often the client is asked whether it is still there; it has as long to answer. */
   keepAliveMs: number
+  /** What it sends may wait this long to be read. */
+  maxUnreadMs: number
+  /**
+   * Why no operation is begun now: the payload of graphql-ws's `error` message, as JSON; undefined where they are.
+   * Told whether the client is behind: it sends more than is read, and what comes now has waited for longer than it may.
+   */
+  refusalOf(isBehind: boolean): string | undefined
 }
 
 /** What may wait to be sent before whoever sends has to wait: a subscription then merges what changes meanwhile. */
@@ -31,14 +38,30 @@ const mostReasonBytes = 123
  * operating system at once: the answers to a batch of calls, and each with the message that it is complete.
  */
 export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void {
-  const { protocol, socket, request, extra, log, keepAliveMs } = options
-  const send = sender(socket, request)
-  const stopPinging = ping(socket, keepAliveMs)
+  const { protocol, socket, request, extra, log, keepAliveMs, maxUnreadMs, refusalOf } = options
+  const pings = new Pings(socket)
+  const keepAlive = setInterval(() => {
+    if (!pings.answered) return socket.terminate()
+    pings.answered = false
+    pings.send()
+  }, keepAliveMs)
+  /** In this turn of the event loop. */
   let messages = 0
+  let isBehind = false
   const nextTurn = () => {
-    if (messages >= messagesPerTurn && socket.bufferedAmount < mostBytesWaiting) socket.resume()
+    const isMore = messages >= messagesPerTurn
+    isBehind = isMore && Math.max(pings.waitingMs, pings.roundTripMs) > maxUnreadMs
+    if (isMore) pings.send()
     messages = 0
+    readOn()
   }
+  const readOn = () => {
+    if (socket.isPaused && messages < messagesPerTurn && socket.bufferedAmount < mostBytesWaiting)
+      socket.resume()
+  }
+  // What is sent takes until after this turn to be gone; nothing more may be sent that would tell of it.
+  request.socket.on('drain', readOn)
+  const send = sender(socket, request, readOn)
   /** A reason may have a client's own words in it, and ws throws where it is too long. */
   const close = (code?: number, reason = '') =>
     socket.close(code, Buffer.byteLength(reason) > mostReasonBytes ? '' : reason)
@@ -55,8 +78,13 @@ export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void 
         socket.on('message', async (data) => {
           if (messages++ === 0) setImmediate(nextTurn)
           if (messages === messagesPerTurn) socket.pause()
+          const text = String(data)
+          const refusal = refusalOf(isBehind)
+          const refusedId = refusal && operationIdOf(text)
+          if (refusedId)
+            return send(`{"id":${JSON.stringify(refusedId)},"type":"error","payload":${refusal}}`)
           try {
-            await handle(String(data))
+            await handle(text)
           } catch (err) {
             if (isServersMessage(err)) return socket.close(CloseCode.BadRequest, 'Invalid message received')
             log.error({ err }, 'a WebSocket message could not be handled')
@@ -69,9 +97,19 @@ export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void 
   // A client's fault, which ws has closed the connection for.
   socket.on('error', (err) => log.debug({ err }, 'a WebSocket broke'))
   socket.once('close', (code, reason) => {
-    stopPinging()
+    clearInterval(keepAlive)
     void closed(code, String(reason))
   })
+}
+
+/** The id of the operation that a message begins; undefined where it begins none. */
+function operationIdOf(text: string): string | undefined {
+  try {
+    const message = JSON.parse(text)
+    return message?.type === MessageType.Subscribe && typeof message.id === 'string' ? message.id : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** graphql-ws's word for a message of the protocol that servers send to clients, sent by a client. */
@@ -102,7 +140,7 @@ function pongOf(payload: Record<string, unknown> | undefined): string | undefine
   }
 }
 
-function sender(socket: WebSocket, { socket: connection }: IncomingMessage) {
+function sender(socket: WebSocket, { socket: connection }: IncomingMessage, readOn: () => void) {
   return (data: string): void | Promise<void> => {
     if (socket.readyState !== socket.OPEN) return
     corkForThisTurn(connection)
@@ -111,23 +149,43 @@ function sender(socket: WebSocket, { socket: connection }: IncomingMessage) {
     socket.pause()
     return new Promise((resolve) =>
       socket.send(data, () => {
-        if (socket.bufferedAmount < mostBytesWaiting) socket.resume()
+        readOn()
         resolve()
       }),
     )
   }
 }
 
-/** Cuts a client that has not answered the ping before. Returns what stops it. */
-function ping(socket: WebSocket, everyMs: number): () => void {
-  let answered = true
-  socket.on('pong', () => {
-    answered = true
-  })
-  const timer = setInterval(() => {
-    if (!answered) return socket.terminate()
-    answered = false
-    socket.ping()
-  }, everyMs)
-  return () => clearInterval(timer)
+/**
+ * Asks a client for a sign of life, one at a time. What it sends and is not read yet waits in buffers of the network, the
+ * operating systems and its own, where nobody sees how much there is; but its answer has to wait behind all of it.
+ */
+class Pings {
+  readonly #socket: WebSocket
+  #sentAt: number | undefined
+  /** Whether an answer has come; for who asks to set back. */
+  answered = true
+  /** How long the last answer took. */
+  roundTripMs = 0
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket
+    socket.on('pong', () => {
+      this.answered = true
+      this.roundTripMs = this.waitingMs
+      this.#sentAt = undefined
+    })
+  }
+
+  /** How long the answer is being waited for; 0 where none is. */
+  get waitingMs(): number {
+    return this.#sentAt === undefined ? 0 : performance.now() - this.#sentAt
+  }
+
+  /** Does nothing while an answer is being waited for. */
+  send(): void {
+    if (this.#sentAt !== undefined) return
+    this.#sentAt = performance.now()
+    this.#socket.ping()
+  }
 }

@@ -37,6 +37,8 @@ export interface WebSocketLimits {
   connectionInitMs: number
   /** How often clients are asked whether they are still there; one that has not answered by the next time is cut. */
   pingMs: number
+  /** How long what a client sends may wait to be read. */
+  waitMs: number
 }
 
 export interface WebSocketOptions {
@@ -92,6 +94,7 @@ export function serveWebSocket(options: WebSocketOptions) {
   /** Queries and mutations that are yet to be answered. Subscriptions would go on for ever. */
   const underWay = new Set<OperationRecord>()
   let drained: (() => void) | undefined
+  const unread = 'More operations come on this WebSocket than can be read in time. Try again in a moment.'
   const tooManyOperations = `This WebSocket has ${limits.operations} operations under way, as many as it may.`
   const tooManySubscriptions = `This WebSocket has ${limits.subscriptions} subscriptions, as many as it may.`
 
@@ -116,8 +119,17 @@ export function serveWebSocket(options: WebSocketOptions) {
       )
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const extra = { socket: webSocket, records: new Map(), subscriptions: 0 }
-      serveConnection({ protocol, socket: webSocket, request, extra, log, keepAliveMs: limits.pingMs })
+      const extra: Extra = { socket: webSocket, records: new Map(), subscriptions: 0 }
+      serveConnection({
+        protocol,
+        socket: webSocket,
+        request,
+        extra,
+        log,
+        keepAliveMs: limits.pingMs,
+        maxUnreadMs: limits.waitMs,
+        refusalOf: (isBehind) => refusalOf(extra, isBehind),
+      })
     })
   })
 
@@ -149,14 +161,30 @@ export function serveWebSocket(options: WebSocketOptions) {
     return true
   }
 
+  /** Why none of a client's operations is begun now, as it is sent; undefined where they are. */
+  function refusalOf({ principal, records }: Extra, isBehind: boolean): string | undefined {
+    // It has to say who it is before.
+    if (principal === undefined) return undefined
+    if (isBehind) return payloadOf(unread)
+    const refusal = admission.refusalOf(principal)
+    if (refusal) return payloadOf(refusal)
+    return records.size >= limits.operations ? payloadOf(tooManyOperations) : undefined
+  }
+
+  /** Made once: writing it for each of many thousand refusals a second would cost more than all else of them. */
+  const payloads = new Map<string, string>()
+
+  function payloadOf(message: string): string {
+    const payload = payloads.get(message) ?? JSON.stringify([shown(maskError(new OverloadedError(message)))])
+    payloads.set(message, payload)
+    return payload
+  }
+
   async function onSubscribe(
     { extra }: Connection,
     _id: string,
     payload: { query: string; operationName?: unknown; variables?: unknown },
   ) {
-    const refusal = admission.refusalOf(extra.principal ?? null)
-    if (refusal) return overloaded(refusal)
-    if (extra.records.size >= limits.operations) return overloaded(tooManyOperations)
     const record = { codes: new Set<string>(), startedAt: performance.now(), isSubscription: false }
     extra.records.set(payload, record)
     const context: RequestContext = { principal: extra.principal ?? null, record }
@@ -166,10 +194,9 @@ export function serveWebSocket(options: WebSocketOptions) {
       if (!('document' in prepared)) return refused(extra, payload, prepared)
       if (drained) throw new UnavailableError('The server is shutting down.')
       if (prepared.operation?.operation !== 'subscription') underWay.add(record)
-      else if (extra.subscriptions >= limits.subscriptions) {
-        extra.records.delete(payload)
-        return overloaded(tooManySubscriptions)
-      } else {
+      else if (extra.subscriptions >= limits.subscriptions)
+        return refused(extra, payload, [new OverloadedError(tooManySubscriptions)])
+      else {
         record.isSubscription = true
         extra.subscriptions++
       }
@@ -184,15 +211,6 @@ export function serveWebSocket(options: WebSocketOptions) {
     noteErrors(extra.records.get(payload), { errors: masked })
     ended(extra, payload)
     return masked
-  }
-
-  /** Made once: a stack for each of many thousand refusals a second would cost more than the calls. */
-  const overloads = new Map<string, GraphQLError[]>()
-
-  function overloaded(message: string): GraphQLError[] {
-    const errors = overloads.get(message) ?? [maskError(new OverloadedError(message))]
-    overloads.set(message, errors)
-    return errors
   }
 
   /** An error as it is sent, without what is meant for HTTP. */

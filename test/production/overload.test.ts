@@ -50,9 +50,9 @@ describe('a server that is offered three times what it can do', () => {
     expect(await server.storedCalls(accounts)).toBe(admitted)
   })
 
-  it('does not let calls wait without end: a queue without a bound would make them wait twice as long as it grew', () => {
-    expect(report.admittedP99Ms).toBeLessThan(seconds * 1_000)
-    expect(report.overloadedP99Ms).toBeLessThan(seconds * 1_000)
+  it('lets no call wait for long, admitted or refused: a queue without a bound would make them wait twice as long as it grew', () => {
+    expect(report.admittedP99Ms).toBeLessThan(2_500)
+    expect(report.overloadedP99Ms).toBeLessThan(2_500)
   })
 
   it('answers /health all the while', () => {

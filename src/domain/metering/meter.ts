@@ -28,7 +28,7 @@ export interface MeterOptions {
   elapsed?: () => number
 }
 
-/** What the newest commit weighs in what a call has taken of late. */
+/** What the newest batch weighs in what a call has taken of late. */
 const newestShare = 0.2
 
 /** A commit that takes this long is slow, and another may begin beside it. */
@@ -39,6 +39,8 @@ const manyCalls = 128
 /** Calls that are committed together, and given up together when the first of them has waited its time. */
 interface Batch {
   calls: WaitingCall[]
+  /** When its first call came. */
+  sinceMs: number
   timeUp: AbortController
   cancelTimer: () => void
 }
@@ -70,10 +72,13 @@ export class Meter {
   /** Batches that are yet to be committed, oldest first; the last one is gathering. */
   #batches: Batch[] = []
   #waitingCalls = 0
+  #isFull = false
   /** When each commit that is under way began, oldest first. */
   #commits: number[] = []
   /** What a call has taken of late, when there were many. */
   #msPerCall = 0
+  /** When a batch has last been committed. */
+  #endedAtMs = 0
   /** When the database has last answered. */
   #answeredAtMs = 0
   #scheduled = false
@@ -136,16 +141,27 @@ export class Meter {
    * were many. As many as can be committed at once may always wait.
    */
   get isFull(): boolean {
-    if (this.#waitingCalls < this.#maxCommits * this.#maxBatchCalls) return false
-    return (
-      this.#waitingCalls >= this.#maxWaitingCalls || this.#waitingCalls * this.#msPerCall > this.#maxWaitMs
-    )
+    return this.#isFull
+  }
+
+  /** Full until half of what waits is answered: who asks before sending should not find it full again by then. */
+  #noteWaiting(change: number): void {
+    this.#waitingCalls += change
+    const mostInTime = Math.min(this.#maxWaitingCalls, this.#maxWaitMs / this.#msPerCall)
+    const most = Math.max(this.#maxCommits * this.#maxBatchCalls, mostInTime)
+    if (this.#waitingCalls >= most) this.#isFull = true
+    else if (this.#waitingCalls <= most / 2) this.#isFull = false
   }
 
   #gathering(): Batch {
     const last = this.#batches.at(-1)
     if (last && last.calls.length < this.#maxBatchCalls) return last
-    const next: Batch = { calls: [], timeUp: new AbortController(), cancelTimer: () => {} }
+    const next: Batch = {
+      calls: [],
+      sinceMs: this.#elapsed(),
+      timeUp: new AbortController(),
+      cancelTimer: () => {},
+    }
     this.#batches.push(next)
     return next
   }
@@ -168,7 +184,7 @@ export class Meter {
   }
 
   #join(batch: Batch, { secret, apiCall }: MeteredCall): Promise<Decision> {
-    this.#waitingCalls++
+    this.#noteWaiting(1)
     if (batch.calls.length === 0)
       batch.cancelTimer = this.#clock.after(this.#timeoutMs, () => this.#giveUp(batch))
     const waiting = new Promise<Decision>((answer, fail) => {
@@ -184,7 +200,7 @@ export class Meter {
     })
     this.#schedule()
     return waiting.finally(() => {
-      this.#waitingCalls--
+      this.#noteWaiting(-1)
       if (this.#waitingCalls === 0) this.#stopping?.()
     })
   }
@@ -214,7 +230,7 @@ export class Meter {
         const batch = this.#batches.shift() as Batch
         const startedAt = this.#elapsed()
         this.#commits.push(startedAt)
-        void this.#commit(batch, startedAt).finally(() => {
+        void this.#commit(batch).finally(() => {
           this.#commits.splice(this.#commits.indexOf(startedAt), 1)
           if (this.#batches[0]?.calls.length) this.#schedule()
         })
@@ -232,13 +248,13 @@ export class Meter {
     })
   }
 
-  async #commit(batch: Batch, startedAt: number): Promise<void> {
+  async #commit(batch: Batch): Promise<void> {
     let { calls } = batch
     try {
       // Each further round asks only for what still fitted a quota when it was read. Quotas only fill up, so
       // the rounds end.
       while (calls.length > 0) calls = await this.#charge(calls, batch.timeUp.signal)
-      this.#learn(batch.calls.length, this.#elapsed() - startedAt)
+      this.#learn(batch)
     } catch (cause) {
       const error = new UnavailableError('The call could not be counted for sure. It may have been.', {
         cause,
@@ -250,10 +266,16 @@ export class Meter {
     }
   }
 
-  /** Batches of a few calls say nothing about how many there could be. */
-  #learn(calls: number, tookMs: number): void {
-    if (calls < this.#maxBatchCalls / 2) return
-    this.#msPerCall += (tookMs / calls - this.#msPerCall) * newestShare
+  /**
+   * What a call takes of the whole server, when there are many: the time from one batch's end to the next one's, which
+   * was waiting then. Batches of a few calls say nothing about it.
+   */
+  #learn({ calls, sinceMs }: Batch): void {
+    const now = this.#elapsed()
+    const tookMs = now - Math.max(sinceMs, this.#endedAtMs)
+    this.#endedAtMs = now
+    if (calls.length < this.#maxBatchCalls / 2) return
+    this.#msPerCall += (tookMs / calls.length - this.#msPerCall) * newestShare
   }
 
   /** Charges the calls and answers them; returns those to be tried again because not all of theirs fitted. */

@@ -202,6 +202,44 @@ describe('the meter', () => {
     await Promise.all(more)
   })
 
+  it('reckons with all that calls take, not just their commits', async () => {
+    const store = new HeldStore()
+    let now = 0
+    const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 10, maxWaitMs: 100, elapsed: () => now })
+    const calls = (count: number) => Array.from({ length: count }, () => call)
+    for (let batch = 0; batch < 50; batch += 2) {
+      const waiting = [meter.admit(calls(10)), meter.admit(calls(10))]
+      for (const commit of [batch, batch + 1]) {
+        // The server has something else to do before it sends the batch, which is committed in no time.
+        now += 45
+        while (store.commits.length <= commit) await turn()
+        now += 5
+        store.commits[commit]?.end()
+        await waiting[commit - batch]
+      }
+    }
+    const more = [meter.admit(calls(10)), meter.admit(calls(11))]
+    expect(meter.isFull).toBe(true)
+    await endCommits(store, 50, 51)
+    await Promise.all(more)
+  })
+
+  it('stays full until half of what may wait is answered', async () => {
+    const store = new HeldStore()
+    const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 1, maxWaitingCalls: 4 })
+    const waiting = [meter.admit([call]), meter.admit([call]), meter.admit([call]), meter.admit([call])]
+    expect(meter.isFull).toBe(true)
+    await endCommits(store, 0, 0)
+    await waiting[0]
+    expect(meter.isFull).toBe(true)
+    await expect(meter.admit([call])).rejects.toBeInstanceOf(OverloadedError)
+    await endCommits(store, 1, 1)
+    await waiting[1]
+    expect(meter.isFull).toBe(false)
+    await endCommits(store, 2, 3)
+    await Promise.all(waiting)
+  })
+
   it('lets as many wait as can be committed at once, however long that takes', async () => {
     const store = new HeldStore()
     let now = 0
