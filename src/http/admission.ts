@@ -1,4 +1,6 @@
 import { hasScope, type Principal } from '../domain/principal.ts'
+import { OverloadedError } from '../errors.ts'
+import { extensionsOf } from './mask-error.ts'
 
 export interface AdmissionOptions {
   /** Whether calls would wait too long to be metered. */
@@ -32,4 +34,18 @@ export function createAdmission({ meter, waitingQueries, maxWaitingQueries }: Ad
       return waitingQueries() >= maxWaitingQueries / 2
     },
   }
+}
+
+const written = new Map<string, string>()
+
+/**
+ * An OVERLOADED error of this message in a list of errors, as JSON. Made once: an error with its stack for each of many
+ * thousand refusals a second would cost more than the operations do.
+ */
+export function overloadErrors(message: string): string {
+  const errors =
+    written.get(message) ??
+    JSON.stringify([{ message, extensions: extensionsOf(new OverloadedError(message)) }])
+  written.set(message, errors)
+  return errors
 }

@@ -28,9 +28,18 @@ export function createMaskError({ log, isUnavailable, hideSuggestions }: MaskErr
     return new InternalError('Something went wrong on the server. It has been logged.', { cause: error })
   }
 
-  /** A caller's mistake is no news for whoever runs the server; a cause on the server's side is. */
+  const logged = new WeakSet<object>()
+
+  /**
+   * A caller's mistake is no news for whoever runs the server; a cause on the server's side is. Once: the commit of a
+   * batch that fails is the cause for each of its calls.
+   */
   function logCause({ cause, code, message }: LatchkeyError): void {
     if (cause === undefined) return
+    if (typeof cause === 'object' && cause !== null) {
+      if (logged.has(cause)) return
+      logged.add(cause)
+    }
     const level = code === 'INTERNAL_SERVER_ERROR' ? 'error' : code === 'UNAVAILABLE' ? 'warn' : 'debug'
     log[level]({ err: cause, code }, message)
   }

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { LatchkeyError, type LatchkeyErrorCode, OverloadedError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { AccountConnections } from './account-connections.ts'
-import type { Admission } from './admission.ts'
+import { type Admission, overloadErrors } from './admission.ts'
 import type { Authenticate } from './authenticate.ts'
 import { BodyError, ClientGoneError, createBodyReader } from './body.ts'
 import type { ClientArea } from './client-area.ts'
@@ -50,6 +50,17 @@ export interface HttpOptions {
 
 const path = '/graphql'
 
+/**
+ * Connections that wait to be taken. When clients of many thousand WebSockets come back at once, those beyond it try again
+ * after seconds.
+ */
+const waitingConnections = 4_096
+
+/** So many requests are answered in a turn of the event loop in which they come, and those beyond in the next. */
+const requestsPerTurn = 256
+
+const tooManyRequests = 'Too many requests are under way. Try again in a moment.'
+
 /** How long a new connection has to ask something when the server stops. */
 const unusedWaitMs = 100
 
@@ -80,9 +91,9 @@ export interface HttpServer {
  */
 export function createHttpServer(options: HttpOptions): HttpServer {
   const { limits } = options
-  const readBody = createBodyReader(limits.bodyBytes)
   const open = new Set<ServerResponse>()
   const eventStreams = new WeakSet<ServerResponse>()
+  const answerGraphQL = createGraphQLListener(options, eventStreams)
   let announced = false
   let stopping = false
   const times = {
@@ -106,15 +117,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     if (browser) for (const [name, value] of headersForBrowsers) response.setHeader(name, value)
     if (pathname !== path && options.clientArea?.(request, response, pathname)) return
     if (browser && options.origins.answer(request, response)) return
-    if (pathname === path)
-      return void answerGraphQL(
-        request,
-        response,
-        options,
-        readBody,
-        eventStreams,
-        open.size > limits.requests,
-      )
+    if (pathname === path) return void answerGraphQL(request, response, open.size > limits.requests)
     if (pathname === '/health') return sendJson(response, 200, { status: 'alive' })
     if (pathname === '/ready' && announced)
       return sendJson(response, 503, { status: 'the server is stopping' })
@@ -193,7 +196,7 @@ function isHost(host: string): boolean {
 
 /** Listens, and resolves to the port that it got. Rejects where the port is in use. */
 export async function listen(server: Server, host: string, port: number): Promise<number> {
-  server.listen(port, host)
+  server.listen({ port, host, backlog: waitingConnections })
   await once(server, 'listening')
   const address = server.address()
   return typeof address === 'object' && address ? address.port : port
@@ -209,74 +212,112 @@ async function answerReady(response: ServerResponse, { checkReady, log }: HttpOp
   }
 }
 
-async function answerGraphQL(
+type GraphQLListener = (
   request: IncomingMessage,
   response: ServerResponse,
-  options: HttpOptions,
-  readBody: ReturnType<typeof createBodyReader>,
-  eventStreams: WeakSet<ServerResponse>,
   overloaded: boolean,
-): Promise<void> {
+) => Promise<void>
+
+function createGraphQLListener(options: HttpOptions, eventStreams: WeakSet<ServerResponse>): GraphQLListener {
   const { pipeline, authenticate, maskError, log, requestLogLevel } = options
-  const startedAt = performance.now()
-  const record: OperationRecord = { codes: new Set() }
-  response.once('close', () =>
-    log[requestLogLevel]({
-      transport: 'http',
-      method: request.method,
-      operation: record.operation,
-      // A client that hangs up early is sent nothing.
-      status: response.headersSent ? response.statusCode : undefined,
-      durationMs: Math.round(performance.now() - startedAt),
-      codes: [...record.codes],
-    }),
-  )
-  try {
-    // The body first: what is left unread when the answer is sent may cost the client the answer.
-    const body = await readBody(request)
-    if (overloaded) throw new OverloadedError('Too many requests are under way. Try again in a moment.')
-    const principal = await authenticate(request.headers.authorization)
-    const refusal = options.admission.refusalOf(principal)
-    if (refusal !== undefined) throw new OverloadedError(refusal)
-    /** Once for each answer, whatever tells that it is a stream. */
-    const streams = () => {
-      if (eventStreams.has(response)) return
-      const giveBack = options.accountConnections.take(principal?.accountExternalId)
-      if (!giveBack)
-        throw new OverloadedError('The account has as many live connections as it may. Close one of them.')
-      eventStreams.add(response)
-      if (response.closed) giveBack()
-      else response.once('close', giveBack)
+  const readBody = createBodyReader(options.limits.bodyBytes)
+  const thisTurnOrNext = createTurns(requestsPerTurn)
+
+  return async (request, response, overloaded) => {
+    const startedAt = performance.now()
+    const record: OperationRecord = { codes: new Set() }
+    response.once('close', () =>
+      log[requestLogLevel]({
+        transport: 'http',
+        method: request.method,
+        operation: record.operation,
+        // A client that hangs up early is sent nothing.
+        status: response.headersSent ? response.statusCode : undefined,
+        durationMs: Math.round(performance.now() - startedAt),
+        codes: [...record.codes],
+      }),
+    )
+    const refuse = (message: string) => {
+      record.codes.add('OVERLOADED')
+      sendText(response, statusOf.OVERLOADED, `{"errors":${overloadErrors(message)}}`)
     }
-    const context = { principal, record, streams }
-    if (await options.answerPlain?.(request, response, body, pipeline, context)) return
-    if (response.closed) return
-    // Yoga takes a body that has been read from here.
-    if (body.length > 0) Object.assign(request, { body })
-    await pipeline.answerHttp(request, response, context)
-  } catch (error) {
-    if (error instanceof ClientGoneError) return
-    const { message, extensions } = maskError(error)
-    record.codes.add(String(extensions.code))
-    const status =
-      error instanceof BodyError ? error.status : error instanceof LatchkeyError ? statusOf[error.code] : 500
-    if (response.headersSent) response.destroy()
-    else sendJson(response, status ?? 500, { errors: [{ message, extensions }] })
+    try {
+      // The body first: what is left unread when the answer is sent may cost the client the answer.
+      const body = await readBody(request)
+      await thisTurnOrNext()
+      if (overloaded) return refuse(tooManyRequests)
+      const principal = await authenticate(request.headers.authorization)
+      const refusal = options.admission.refusalOf(principal)
+      if (refusal !== undefined) return refuse(refusal)
+      /** Once for each answer, whatever tells that it is a stream. */
+      const streams = () => {
+        if (eventStreams.has(response)) return
+        const giveBack = options.accountConnections.take(principal?.accountExternalId)
+        if (!giveBack)
+          throw new OverloadedError('The account has as many live connections as it may. Close one of them.')
+        eventStreams.add(response)
+        if (response.closed) giveBack()
+        else response.once('close', giveBack)
+      }
+      const context = { principal, record, streams }
+      if (await options.answerPlain?.(request, response, body, pipeline, context)) return
+      if (response.closed) return
+      // Yoga takes a body that has been read from here.
+      if (body.length > 0) Object.assign(request, { body })
+      await pipeline.answerHttp(request, response, context)
+    } catch (error) {
+      if (error instanceof ClientGoneError) return
+      const { message, extensions } = maskError(error)
+      record.codes.add(String(extensions.code))
+      const status =
+        error instanceof BodyError
+          ? error.status
+          : error instanceof LatchkeyError
+            ? statusOf[error.code]
+            : 500
+      if (response.headersSent) response.destroy()
+      else sendJson(response, status ?? 500, { errors: [{ message, extensions }] })
+    }
+  }
+}
+
+/**
+ * Makes what lets so many go on in a turn of the event loop, and the rest in the next ones, in order. libuv takes in 1,024
+ * events at a time, and for as long as there are so many it looks for more before anything else has its turn: clients
+ * that ask again as soon as they are answered would keep timers and the meter's commits waiting for seconds.
+ */
+function createTurns(perTurn: number): () => Promise<void> | undefined {
+  const waiting: (() => void)[] = []
+  let inThisTurn = 0
+  const nextTurn = () => {
+    const next = waiting.splice(0, perTurn)
+    inThisTurn = next.length
+    if (inThisTurn > 0) setImmediate(nextTurn)
+    for (const goOn of next) goOn()
+  }
+  return () => {
+    if (inThisTurn === 0) setImmediate(nextTurn)
+    if (++inThisTurn > perTurn) return new Promise((resolve) => waiting.push(resolve))
   }
 }
 
 /** The HTTP status of a request that is not carried out for this reason. */
-export const statusOf: Partial<Record<LatchkeyErrorCode, number>> = {
+export const statusOf = {
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
   BAD_USER_INPUT: 400,
   QUERY_TOO_COMPLEX: 400,
   OVERLOADED: 503,
   UNAVAILABLE: 503,
+} satisfies Partial<Record<LatchkeyErrorCode, number>> as Partial<Record<LatchkeyErrorCode, number>> & {
+  OVERLOADED: number
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  const text = JSON.stringify(body)
+  sendText(response, status, JSON.stringify(body))
+}
+
+function sendText(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(text),

@@ -15,7 +15,7 @@ import type { Principal } from '../domain/principal.ts'
 import { OverloadedError, UnavailableError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { AccountConnections } from './account-connections.ts'
-import type { Admission } from './admission.ts'
+import { type Admission, overloadErrors } from './admission.ts'
 import type { Authenticate } from './authenticate.ts'
 import { answerWithoutUpgrade } from './declined-upgrade.ts'
 import type { GraphQLPipeline, OperationRequest, PreparedArgs, RequestContext } from './graphql.ts'
@@ -109,14 +109,8 @@ export function serveWebSocket(options: WebSocketOptions) {
     if (!options.origins.mayAsk(request)) return refuseUpgrade(socket, '403 Forbidden', '')
     if (drained) return refuseUpgrade(socket, '503 Service Unavailable', '')
     if (sockets.clients.size >= limits.webSockets) {
-      const { message, extensions } = maskError(
-        new OverloadedError('Too many WebSockets are open. Try later.'),
-      )
-      return refuseUpgrade(
-        socket,
-        '503 Service Unavailable',
-        JSON.stringify({ errors: [{ message, extensions }] }),
-      )
+      const errors = overloadErrors('Too many WebSockets are open. Try later.')
+      return refuseUpgrade(socket, '503 Service Unavailable', `{"errors":${errors}}`)
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const extra: Extra = { socket: webSocket, records: new Map(), subscriptions: 0 }
@@ -165,19 +159,10 @@ export function serveWebSocket(options: WebSocketOptions) {
   function refusalOf({ principal, records }: Extra, isBehind: boolean): string | undefined {
     // It has to say who it is before.
     if (principal === undefined) return undefined
-    if (isBehind) return payloadOf(unread)
+    if (isBehind) return overloadErrors(unread)
     const refusal = admission.refusalOf(principal)
-    if (refusal) return payloadOf(refusal)
-    return records.size >= limits.operations ? payloadOf(tooManyOperations) : undefined
-  }
-
-  /** Made once: writing it for each of many thousand refusals a second would cost more than all else of them. */
-  const payloads = new Map<string, string>()
-
-  function payloadOf(message: string): string {
-    const payload = payloads.get(message) ?? JSON.stringify([shown(maskError(new OverloadedError(message)))])
-    payloads.set(message, payload)
-    return payload
+    if (refusal) return overloadErrors(refusal)
+    return records.size >= limits.operations ? overloadErrors(tooManyOperations) : undefined
   }
 
   async function onSubscribe(

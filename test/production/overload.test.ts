@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { LoadedServer, type LoadReport, type MeteredAccount } from './support/overload-server.ts'
+import {
+  type HttpLoadReport,
+  LoadedServer,
+  type LoadReport,
+  type MeteredAccount,
+} from './support/overload-server.ts'
 
 const seconds = 8
 const sockets = 8
@@ -71,5 +76,38 @@ describe('a server that is offered three times what it can do', () => {
     const secrets = accounts.map(({ secret }) => secret)
     const after = await server.load({ secrets, sockets, callers: 64, seconds: 1 })
     expect(Object.keys(after.codes)).toEqual(['ADMITTED'])
+  })
+})
+
+describe('a server that 4,000 connections ask over HTTP, each again as soon as it is answered', () => {
+  let server: LoadedServer
+  let accounts: MeteredAccount[]
+  let usual: HttpLoadReport
+  let report: HttpLoadReport
+
+  beforeAll(async () => {
+    server = await LoadedServer.start()
+    accounts = await server.createAccounts(20)
+    const secrets = accounts.map(({ secret }) => secret)
+    usual = await server.loadOverHttp({ secrets, callers: 64, seconds: 3 })
+    report = await server.loadOverHttp({ secrets, callers: 4_000, seconds: 5 })
+  }, 60_000)
+  afterAll(async () => {
+    await server.stop()
+  })
+
+  it('answers all of them, with a decision or OVERLOADED, and does about as much as before', () => {
+    expect(report.closed).toBe(0)
+    for (const code of Object.keys(report.codes)) expect(['ADMITTED', 'OVERLOADED']).toContain(code)
+    expect(report.admittedPerSecond).toBeGreaterThan(usual.admittedPerSecond / 3)
+  })
+
+  it('answers none late: had they no order, those that are being counted would wait behind all others', () => {
+    expect(report.p99Ms).toBeLessThan(2_500)
+  })
+
+  it('counts what it admitted, and nothing that it refused', async () => {
+    const admitted = (usual.codes.ADMITTED ?? 0) + (report.codes.ADMITTED ?? 0)
+    expect(await server.storedCalls(accounts)).toBe(admitted)
   })
 })

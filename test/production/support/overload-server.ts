@@ -10,6 +10,7 @@ import { type ServerProcess, startServerProcess } from '../../support/server-pro
 const authSecret = 'a secret that only tests are signed with'
 const probe = fileURLToPath(new URL('./overload-probe.mjs', import.meta.url))
 const loadFile = fileURLToPath(new URL('./overload-load.mjs', import.meta.url))
+const httpLoadFile = fileURLToPath(new URL('./overload-http-load.mjs', import.meta.url))
 
 /** A customer's account, and the secret of its first key. */
 export interface MeteredAccount {
@@ -28,6 +29,9 @@ export interface LoadReport {
   admittedP99Ms: number
   overloadedP99Ms: number
 }
+
+/** What the load generator met over HTTP, where every call is waited for. */
+export type HttpLoadReport = Pick<LoadReport, 'codes' | 'closed' | 'admittedPerSecond'> & { p99Ms: number }
 
 /** What a server holds on to after its garbage has been collected. */
 export interface Holdings {
@@ -105,8 +109,17 @@ export class LoadedServer {
 
   /** Runs the load generator to its end. */
   async load(order: object): Promise<LoadReport> {
+    return await this.#run<LoadReport>(loadFile, order)
+  }
+
+  /** The same over HTTP. */
+  async loadOverHttp(order: object): Promise<HttpLoadReport> {
+    return await this.#run<HttpLoadReport>(httpLoadFile, order)
+  }
+
+  async #run<Report>(file: string, order: object): Promise<Report> {
     const argument = JSON.stringify({ url: this.url, token: this.gatewayToken, ...order })
-    const { stdout } = await promisify(execFile)(process.execPath, [loadFile, argument], { timeout: 55_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, [file, argument], { timeout: 55_000 })
     return JSON.parse(stdout)
   }
 
