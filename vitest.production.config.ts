@@ -1,14 +1,30 @@
 import { defineConfig, mergeConfig } from 'vitest/config'
 import { shared } from './vitest.config.ts'
 
+const files = (...names: string[]) => names.map((name) => `test/production/${name}.test.ts`)
+
+/** What waits most of the time, for what is gone and comes back. */
+const faults = files('postgres-outage', 'redis-outage', 'tls', 'stop-while-starting')
+
 /** Many servers, and everything that goes wrong with them: `npm run test:production`. */
 export default mergeConfig(
   shared,
   defineConfig({
     test: {
-      include: ['test/production/**/*.test.ts'],
-      // Each file loads the machine with several servers, and some measure how soon they answer.
-      fileParallelism: false,
+      projects: [
+        { extends: true, test: { name: 'faults', include: faults, sequence: { groupOrder: 1 } } },
+        {
+          extends: true,
+          test: {
+            name: 'load',
+            include: files('*'),
+            exclude: faults,
+            // Each file loads the machine with several servers, and measures what they do.
+            maxWorkers: 1,
+            sequence: { groupOrder: 2 },
+          },
+        },
+      ],
       testTimeout: 60_000,
       hookTimeout: 60_000,
     },

@@ -56,8 +56,8 @@ const path = '/graphql'
  */
 const waitingConnections = 4_096
 
-/** So many requests are answered in a turn of the event loop in which they come, and those beyond in the next. */
-const requestsPerTurn = 256
+/** So many requests are begun in a turn of the event loop. Node.js takes one new connection in a turn, so it is to be short. */
+const requestsPerTurn = 64
 
 const tooManyRequests = 'Too many requests are under way. Try again in a moment.'
 
