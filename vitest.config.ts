@@ -24,7 +24,7 @@ export const shared = defineConfig({
     isolate: false,
     // V8 would compile PGlite a second time for speed, which takes longer than most tests last.
     execArgv: ['--liftoff-only'],
-    // Each file starts servers and databases of its own; more at once than this only get in each other's way.
+    // Each file starts servers, databases and browsers of its own, which get in each other's way.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     provide: { testsEmbedded: false },
@@ -38,6 +38,8 @@ export default mergeConfig(
       include: ['test/**/*.test.ts'],
       // They have runs of their own: npm run test:client-area, npm run test:production.
       exclude: ['test/client-area/**', 'test/production/**'],
+      // Some of these wait for what takes its time; one more makes use of it.
+      maxWorkers: 3,
       testTimeout: 30_000,
       hookTimeout: 30_000,
       provide: { testsEmbedded: true },

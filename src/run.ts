@@ -29,18 +29,14 @@ type SystemError = NodeJS.ErrnoException & { hostname?: string }
  * 0 when it was told to, also where it had not finished starting, and else with a sentence and what sysexits.h or 1 say.
  */
 export async function run(toldToStop: Promise<NodeJS.Signals>): Promise<void> {
-  let config: Config
+  let config: Config | undefined
   try {
     config = readProcessConfig(developmentSecrets)
+    await serve(config, createLogger(config.logLevel), toldToStop)
   } catch (error) {
-    if (error instanceof ConfigError) refuse(error.message, configExitCode)
-    throw error
-  }
-  const log = createLogger(config.logLevel)
-  try {
-    await serve(config, log, toldToStop)
-  } catch (error) {
-    refuseToStart(error, config)
+    const { message, exitCode } = refusalOf(error, config)
+    process.stderr.write(`${message}\n`)
+    process.exit(exitCode)
   }
 }
 
@@ -95,26 +91,29 @@ ${config.clientArea ? `  API Keys   ${url}/ in a browser: the page that customer
 `)
 }
 
-function refuseToStart(error: unknown, { host, port, databaseUrl, dataDir }: Config): void {
-  if (error instanceof DataDirInUseError || error instanceof SchemaError) refuse(error.message, 1)
-  if (error instanceof UnknownDefaultPlanError || error instanceof CatalogueFileError)
-    refuse(error.message, configExitCode)
-  const { code = '', syscall, message, path, hostname } = error as SystemError
-  if (code === 'EADDRINUSE')
-    refuse(`Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`, 1)
-  if (syscall === 'listen' || (syscall === 'getaddrinfo' && hostname === host))
-    refuse(`Latchkey cannot listen on ${host}, port ${port}: ${message}`, 1)
-  if (databaseUrl && (error instanceof NoConnectionError || isUnavailable(error)))
-    refuse(`The database in DATABASE_URL cannot be reached: ${message}`, 1)
-  if (!databaseUrl && path?.startsWith(dataDir))
-    refuse(`The data directory ${dataDir} cannot be used: ${message}`, 1)
-  refuse(
-    `Latchkey could not start. ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-    1,
+/** What a start that failed is ended with: for whoever runs the server, without a stack where the reason is known. */
+export function refusalOf(error: unknown, config: Config | undefined): { message: string; exitCode: number } {
+  if (
+    error instanceof ConfigError ||
+    error instanceof UnknownDefaultPlanError ||
+    error instanceof CatalogueFileError
   )
+    return { message: error.message, exitCode: configExitCode }
+  if (error instanceof DataDirInUseError || error instanceof SchemaError)
+    return { message: error.message, exitCode: 1 }
+  return { message: failureOf(error as SystemError, config), exitCode: 1 }
 }
 
-function refuse(message: string, exitCode: number): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(exitCode)
+function failureOf(error: SystemError, config: Config | undefined): string {
+  const { message, stack, code, syscall, path, hostname } = error
+  const { host, port, databaseUrl, dataDir } = config ?? {}
+  if (code === 'EADDRINUSE')
+    return `Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`
+  if (syscall === 'listen' || (syscall === 'getaddrinfo' && hostname === host))
+    return `Latchkey cannot listen on ${host}, port ${port}: ${message}`
+  if (databaseUrl && (error instanceof NoConnectionError || isUnavailable(error)))
+    return `The database in DATABASE_URL cannot be reached: ${message}`
+  if (!databaseUrl && dataDir && path?.startsWith(dataDir))
+    return `The data directory ${dataDir} cannot be used: ${message}`
+  return `Latchkey could not start. ${stack ?? message ?? error}`
 }
