@@ -37,7 +37,8 @@ export function table({ title, lines, checks = [] }) {
 
 /** A floor that a figure has to reach: at least, or at most, so much. */
 export function check(what, value, relation, floor, unit = '×') {
-  const holds = relation === 'at least' ? value >= floor : value <= floor
+  // A ratio to what was not once measured is none.
+  const holds = Number.isFinite(value) && (relation === 'at least' ? value >= floor : value <= floor)
   return {
     what,
     value: `${format(value)} ${unit}`.trim(),
