@@ -239,12 +239,14 @@ function createGraphQLListener(options: HttpOptions, eventStreams: WeakSet<Serve
     )
     const refuse = (message: string) => {
       record.codes.add('OVERLOADED')
-      sendText(response, statusOf.OVERLOADED, `{"errors":${overloadErrors(message)}}`)
+      sendText(response, 503, `{"errors":${overloadErrors(message)}}`)
     }
     try {
       // The body first: what is left unread when the answer is sent may cost the client the answer.
       const body = await readBody(request)
       await thisTurnOrNext()
+      // Who has given up waiting would only be in the way of who has not.
+      if (response.closed) return
       if (overloaded) return refuse(tooManyRequests)
       const principal = await authenticate(request.headers.authorization)
       const refusal = options.admission.refusalOf(principal)
@@ -302,15 +304,13 @@ function createTurns(perTurn: number): () => Promise<void> | undefined {
 }
 
 /** The HTTP status of a request that is not carried out for this reason. */
-export const statusOf = {
+export const statusOf: Partial<Record<LatchkeyErrorCode, number>> = {
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
   BAD_USER_INPUT: 400,
   QUERY_TOO_COMPLEX: 400,
   OVERLOADED: 503,
   UNAVAILABLE: 503,
-} satisfies Partial<Record<LatchkeyErrorCode, number>> as Partial<Record<LatchkeyErrorCode, number>> & {
-  OVERLOADED: number
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
