@@ -47,13 +47,23 @@ export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void 
   }, keepAliveMs)
   /** In this turn of the event loop. */
   let messages = 0
+  let turnEnds = false
   let isBehind = false
-  const nextTurn = () => {
+  const endTurn = () => {
+    turnEnds = false
     const isMore = messages >= messagesPerTurn
     isBehind = isMore && Math.max(pings.waitingMs, pings.roundTripMs) > maxUnreadMs
-    if (isMore) pings.send()
     messages = 0
     readOn()
+    if (!isMore) return
+    pings.send()
+    // Whether there was more is known when the next turn ends.
+    awaitTurnEnd()
+  }
+  const awaitTurnEnd = () => {
+    if (turnEnds) return
+    turnEnds = true
+    setImmediate(endTurn)
   }
   const readOn = () => {
     if (socket.isPaused && messages < messagesPerTurn && socket.bufferedAmount < mostBytesWaiting)
@@ -76,8 +86,8 @@ export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void 
       },
       onMessage: (handle) =>
         socket.on('message', async (data) => {
-          if (messages++ === 0) setImmediate(nextTurn)
-          if (messages === messagesPerTurn) socket.pause()
+          awaitTurnEnd()
+          if (++messages === messagesPerTurn) socket.pause()
           const text = String(data)
           const refusal = refusalOf(isBehind)
           const refusedId = refusal && operationIdOf(text)
