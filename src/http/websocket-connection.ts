@@ -30,6 +30,9 @@ const mostBytesWaiting = 65_536
  */
 const messagesPerTurn = 256
 
+/** That a client was behind says nothing any more after this long. */
+const behindForMs = 1_000
+
 /** What a control frame of WebSocket has room for beside the code (RFC 6455, 5.5). */
 const mostReasonBytes = 123
 
@@ -47,23 +50,19 @@ export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void 
   }, keepAliveMs)
   /** In this turn of the event loop. */
   let messages = 0
-  let turnEnds = false
   let isBehind = false
+  let behindUntilMs = 0
+  const beginTurn = () => {
+    isBehind = performance.now() < behindUntilMs
+    setImmediate(endTurn)
+  }
   const endTurn = () => {
-    turnEnds = false
     const isMore = messages >= messagesPerTurn
-    isBehind = isMore && Math.max(pings.waitingMs, pings.roundTripMs) > maxUnreadMs
+    const tooLate = isMore && Math.max(pings.waitingMs, pings.roundTripMs) > maxUnreadMs
+    behindUntilMs = tooLate ? performance.now() + behindForMs : 0
+    if (isMore) pings.send()
     messages = 0
     readOn()
-    if (!isMore) return
-    pings.send()
-    // Whether there was more is known when the next turn ends.
-    awaitTurnEnd()
-  }
-  const awaitTurnEnd = () => {
-    if (turnEnds) return
-    turnEnds = true
-    setImmediate(endTurn)
   }
   const readOn = () => {
     if (socket.isPaused && messages < messagesPerTurn && socket.bufferedAmount < mostBytesWaiting)
@@ -86,8 +85,8 @@ export function serveConnection<Extra>(options: ConnectionOptions<Extra>): void 
       },
       onMessage: (handle) =>
         socket.on('message', async (data) => {
-          awaitTurnEnd()
-          if (++messages === messagesPerTurn) socket.pause()
+          if (messages++ === 0) beginTurn()
+          if (messages === messagesPerTurn) socket.pause()
           const text = String(data)
           const refusal = refusalOf(isBehind)
           const refusedId = refusal && operationIdOf(text)

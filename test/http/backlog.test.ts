@@ -7,7 +7,7 @@ import { createCustomer } from '../support/customer.ts'
 import { expectRefusal } from '../support/http.ts'
 import { liveUsageDocument, RawConnection } from '../support/websocket.ts'
 
-const burst = 5_000
+const burst = 10_000
 
 /** What all operations of a burst are answered with, by the code of the error or the type of the message. */
 async function answersOfBurst({ socket }: RawConnection): Promise<Record<string, number>> {
@@ -48,7 +48,7 @@ async function isAnswered(connection: RawConnection): Promise<boolean> {
   return false
 }
 
-describe('a client that sends 5,000 operations at once', () => {
+describe('a client that sends 10,000 operations at once', () => {
   it('has them all executed where they may wait as long as they do', async () => {
     const app = await startApp({ environment: { MAX_OPERATIONS: '100000', MAX_WAIT_MS: '60000' } })
     const connection = await connectionTo(app, true)
