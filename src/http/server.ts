@@ -15,6 +15,7 @@ import type { MaskError } from './mask-error.ts'
 import type { OperationRecord, RequestLogLevel } from './operation-record.ts'
 import type { Origins } from './origins.ts'
 import type { answerPlainPost } from './plain-post.ts'
+import { createTurns } from './turns.ts'
 
 export interface HttpLimits {
   /** Of TCP, in all; more are closed as they come. */
@@ -280,26 +281,6 @@ function createGraphQLListener(options: HttpOptions, eventStreams: WeakSet<Serve
       if (response.headersSent) response.destroy()
       else sendJson(response, status ?? 500, { errors: [{ message, extensions }] })
     }
-  }
-}
-
-/**
- * Makes what lets so many go on in a turn of the event loop, and the rest in the next ones, in order. libuv takes in 1,024
- * events at a time, and for as long as there are so many it looks for more before anything else has its turn: clients
- * that ask again as soon as they are answered would keep timers and the meter's commits waiting for seconds.
- */
-function createTurns(perTurn: number): () => Promise<void> | undefined {
-  const waiting: (() => void)[] = []
-  let inThisTurn = 0
-  const nextTurn = () => {
-    const next = waiting.splice(0, perTurn)
-    inThisTurn = next.length
-    if (inThisTurn > 0) setImmediate(nextTurn)
-    for (const goOn of next) goOn()
-  }
-  return () => {
-    if (inThisTurn === 0) setImmediate(nextTurn)
-    if (++inThisTurn > perTurn) return new Promise((resolve) => waiting.push(resolve))
   }
 }
 
