@@ -77,7 +77,7 @@ export class Meter {
   #commits: number[] = []
   /** What a call has taken of late, when there were many. */
   #msPerCall = 0
-  /** When a batch has last been committed. */
+  /** When a commit has last ended, whichever way. */
   #endedAtMs = 0
   /** When the database has last answered. */
   #answeredAtMs = 0
@@ -262,6 +262,7 @@ export class Meter {
       for (const call of calls) call.fail(error)
       this.#uncertain()
     } finally {
+      this.#endedAtMs = this.#elapsed()
       batch.cancelTimer()
     }
   }
@@ -271,10 +272,8 @@ export class Meter {
    * was waiting then. Batches of a few calls say nothing about it.
    */
   #learn({ calls, sinceMs }: Batch): void {
-    const now = this.#elapsed()
-    const tookMs = now - Math.max(sinceMs, this.#endedAtMs)
-    this.#endedAtMs = now
     if (calls.length < this.#maxBatchCalls / 2) return
+    const tookMs = this.#elapsed() - Math.max(sinceMs, this.#endedAtMs)
     this.#msPerCall += (tookMs / calls.length - this.#msPerCall) * newestShare
   }
 

@@ -224,6 +224,25 @@ describe('the meter', () => {
     await Promise.all(more)
   })
 
+  it('does not take the time of a commit that failed for what calls take', async () => {
+    const store = new HeldStore()
+    let now = 0
+    const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 10, maxWaitMs: 100, elapsed: () => now })
+    const calls = (count: number) => Array.from({ length: count }, () => call)
+    const failing = meter.admit(calls(10))
+    const behind = meter.admit(calls(10))
+    await turn()
+    now += 60_000
+    store.commits[0]?.end(new Error('The database is gone.'))
+    await expect(failing).rejects.toBeInstanceOf(UnavailableError)
+    await endCommits(store, 1, 1)
+    await behind
+    const more = [meter.admit(calls(10)), meter.admit(calls(10))]
+    expect(meter.isFull).toBe(false)
+    await endCommits(store, 2, 3)
+    await Promise.all(more)
+  })
+
   it('stays full until half of what may wait is answered', async () => {
     const store = new HeldStore()
     const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 1, maxWaitingCalls: 4 })
