@@ -2,10 +2,11 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { isPrefix } from './domain/secret.ts'
 import type { EncryptionKey } from './domain/secret-vault.ts'
+import { type Limits, limitSettings } from './limits.ts'
 import { type LogLevel, logLevels } from './log.ts'
 import { encryptionKeys, isDecodable, isOrigin, readOrigins, urlOf, wholeNumber } from './setting-types.ts'
 
-/** How tokens are checked: by one of the two or by both. */
+/** How tokens are verified: with a JWKS, a shared secret, or both. */
 export interface AuthConfig {
   jwksUrl?: URL | undefined
   secret?: Uint8Array | undefined
@@ -14,45 +15,18 @@ export interface AuthConfig {
   accountClaim: string
 }
 
-/** What the server takes on before it refuses. Times are in milliseconds. */
-export interface Limits {
-  /** Of TCP, in all. */
-  connections: number
-  webSockets: number
-  webSocketsPerAccount: number
-  /** On one WebSocket. */
-  subscriptions: number
-  /** Under way at a time on one WebSocket, subscriptions included. */
-  operations: number
-  /** Under way at a time over HTTP, in all. */
-  requests: number
-  bodyBytes: number
-  frameBytes: number
-  headerBytes: number
-  connectionInitMs: number
-  pingMs: number
-  headersMs: number
-  requestMs: number
-  idleMs: number
-  /** Of the meter. */
-  waitingCalls: number
-  waitMs: number
-  /** For a connection to the database. */
-  waitingQueries: number
-}
-
 export interface Config {
   production: boolean
   host: string
   port: number
   /** Left out: the embedded database. */
   databaseUrl?: string | undefined
-  /** Connections to it, those for metering included. */
+  /** Connections to it, including those for metering. */
   databasePoolSize: number
   databaseConnectTimeoutMs: number
   databaseStatementTimeoutMs: number
   dataDir: string
-  /** Left out: an event bus within the process. */
+  /** Left out: this server runs alone. */
   redisUrl?: string | undefined
   redisPrefix: string
   auth: AuthConfig
@@ -60,27 +34,27 @@ export interface Config {
   encryptionKeys: readonly EncryptionKey[]
   keyPrefix: string
   defaultPlan: string
-  /** Left out: the catalogue that comes with Latchkey. */
+  /** Left out: the catalogue that ships with Latchkey. */
   catalogue?: string | undefined
   logLevel: LogLevel
   liveIntervalMs: number
-  /** Within this long every metered call is answered. */
+  /** Every metered call is answered within this time. */
   meterTimeoutMs: number
-  /** How long `/ready` has said no before new connections are refused. */
+  /** After SIGTERM, how long `/ready` answers 503 before the server stops accepting connections. */
   shutdownDelayMs: number
-  /** From the signal to the end of the process, the delay included. */
+  /** From SIGTERM to the end of the process, including the delay. */
   shutdownTimeoutMs: number
   graphiql: boolean
   limits: Limits
   /** Whether the API Keys page is served. */
   clientArea: boolean
-  /** The site that the page takes its token from. Left out: in development it is the demo account's. */
+  /** The origin that hands the page its token. Left out: development uses the demo account. */
   clientAreaOrigin?: string | undefined
-  /** Left out: pages of any origin may ask. */
+  /** Left out: pages of any origin may send requests. */
   corsOrigins?: readonly string[] | undefined
 }
 
-/** Every mistake in the settings, so that they are mended in one go. */
+/** Lists every mistake in the settings, so that all can be fixed at once. */
 export class ConfigError extends Error {
   readonly mistakes: readonly string[]
 
@@ -132,23 +106,6 @@ const settings = z.object({
   SHUTDOWN_DELAY_MS: wholeNumber(0, 600_000).default(1_000),
   SHUTDOWN_TIMEOUT_MS: wholeNumber(1_000, 600_000).default(10_000),
   GRAPHIQL: z.enum(['on', 'off'], 'It must be on or off.').optional(),
-  MAX_CONNECTIONS: wholeNumber(1, 1_000_000).default(25_000),
-  MAX_WEBSOCKETS: wholeNumber(1, 1_000_000).default(20_000),
-  MAX_WEBSOCKETS_PER_ACCOUNT: wholeNumber(1, 1_000_000).default(100),
-  MAX_SUBSCRIPTIONS: wholeNumber(1, 100_000).default(100),
-  MAX_OPERATIONS: wholeNumber(1, 100_000).default(2_000),
-  MAX_REQUESTS: wholeNumber(1, 1_000_000).default(20_000),
-  MAX_BODY_BYTES: wholeNumber(1_024, 67_108_864).default(1_048_576),
-  MAX_FRAME_BYTES: wholeNumber(1_024, 67_108_864).default(1_048_576),
-  MAX_HEADER_BYTES: wholeNumber(1_024, 1_048_576).default(16_384),
-  CONNECTION_INIT_TIMEOUT_MS: wholeNumber(100, 600_000).default(3_000),
-  PING_INTERVAL_MS: wholeNumber(100, 600_000).default(12_000),
-  HEADERS_TIMEOUT_MS: wholeNumber(100, 600_000).default(10_000),
-  REQUEST_TIMEOUT_MS: wholeNumber(100, 600_000).default(30_000),
-  IDLE_TIMEOUT_MS: wholeNumber(100, 600_000).default(65_000),
-  MAX_WAITING_CALLS: wholeNumber(1, 1_000_000).default(20_000),
-  MAX_WAIT_MS: wholeNumber(10, 60_000).default(250),
-  MAX_WAITING_QUERIES: wholeNumber(1, 100_000).default(1_000),
   CLIENT_AREA: z.enum(['on', 'off'], 'It must be on or off.').optional(),
   CLIENT_AREA_ORIGIN: z
     .string()
@@ -160,17 +117,25 @@ const settings = z.object({
   CORS_ORIGINS: z.string().default('*').transform(readOrigins),
 })
 
-/** Secrets that development makes up for itself and keeps in the data directory. */
+const limitSchema = z.object(
+  Object.fromEntries(
+    Object.values(limitSettings).map(({ setting, least, most, byDefault }) => [
+      setting,
+      wholeNumber(least, most).default(byDefault),
+    ]),
+  ),
+)
+
+/** Secrets that development generates and keeps in the data directory. */
 export interface DevelopmentSecrets {
   authSecret: string
   encryptionKey: string
 }
 
 /**
- * Reads the settings; one that is given as an empty string counts as not given. Outside production, what is
- * needed to check tokens and to keep secrets recoverable is made up by `developmentSecrets` where it is not
- * given.
- * @throws ConfigError
+ * Reads the settings. An empty string counts as not set. Outside production, `developmentSecrets` supplies the secrets
+ * that are needed to verify tokens and to seal API keys and that are not set.
+ * @throws ConfigError, which lists every mistake
  */
 export function readConfig(
   environment: Readonly<Record<string, string | undefined>>,
@@ -180,9 +145,10 @@ export function readConfig(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   )
   const parsed = settings.safeParse(given)
-  const mistakes = parsed.success
-    ? []
-    : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  const limits = limitSchema.safeParse(given)
+  const mistakes = [parsed, limits].flatMap(({ error }) =>
+    (error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
+  )
   const production = given.NODE_ENV === 'production'
   if (production && !given.AUTH_JWKS_URL && !given.AUTH_SECRET)
     mistakes.push(
@@ -194,12 +160,13 @@ export function readConfig(
     )
   if (parsed.success && parsed.data.SHUTDOWN_DELAY_MS > parsed.data.SHUTDOWN_TIMEOUT_MS / 2)
     mistakes.push('SHUTDOWN_DELAY_MS: It must be no more than half of SHUTDOWN_TIMEOUT_MS.')
-  if (!parsed.success || mistakes.length > 0) throw new ConfigError(mistakes)
-  return configFrom(parsed.data, production, developmentSecrets)
+  if (!parsed.success || !limits.success || mistakes.length > 0) throw new ConfigError(mistakes)
+  return configFrom(parsed.data, limitsFrom(limits.data), production, developmentSecrets)
 }
 
 function configFrom(
   env: z.output<typeof settings>,
+  limits: Limits,
   production: boolean,
   developmentSecrets: (dataDir: string) => DevelopmentSecrets,
 ): Config {
@@ -243,33 +210,16 @@ function configFrom(
     shutdownDelayMs: env.SHUTDOWN_DELAY_MS,
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
     graphiql: env.GRAPHIQL ? env.GRAPHIQL === 'on' : !production,
-    limits: limitsFrom(env),
+    limits,
   })
 }
 
-function limitsFrom(env: z.output<typeof settings>): Limits {
-  return Object.freeze({
-    connections: env.MAX_CONNECTIONS,
-    webSockets: env.MAX_WEBSOCKETS,
-    webSocketsPerAccount: env.MAX_WEBSOCKETS_PER_ACCOUNT,
-    subscriptions: env.MAX_SUBSCRIPTIONS,
-    operations: env.MAX_OPERATIONS,
-    requests: env.MAX_REQUESTS,
-    bodyBytes: env.MAX_BODY_BYTES,
-    frameBytes: env.MAX_FRAME_BYTES,
-    headerBytes: env.MAX_HEADER_BYTES,
-    connectionInitMs: env.CONNECTION_INIT_TIMEOUT_MS,
-    pingMs: env.PING_INTERVAL_MS,
-    headersMs: env.HEADERS_TIMEOUT_MS,
-    requestMs: env.REQUEST_TIMEOUT_MS,
-    idleMs: env.IDLE_TIMEOUT_MS,
-    waitingCalls: env.MAX_WAITING_CALLS,
-    waitMs: env.MAX_WAIT_MS,
-    waitingQueries: env.MAX_WAITING_QUERIES,
-  })
+function limitsFrom(env: Readonly<Record<string, number>>): Limits {
+  const limits = Object.entries(limitSettings).map(([name, { setting }]) => [name, env[setting]])
+  return Object.freeze(Object.fromEntries(limits))
 }
 
-/** The settings of this process. Nothing else reads the environment. */
+/** The settings of this process. No other module reads the environment. */
 export function readProcessConfig(developmentSecrets: (dataDir: string) => DevelopmentSecrets): Config {
   return readConfig(process.env, developmentSecrets)
 }

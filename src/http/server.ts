@@ -1,308 +1,146 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { LatchkeyError, type LatchkeyErrorCode, OverloadedError } from '../errors.ts'
+import { InvalidInputError } from '../errors.ts'
+import { fixedLimits, type Limits } from '../limits.ts'
 import type { Logger } from '../log.ts'
-import type { AccountConnections } from './account-connections.ts'
-import { type Admission, overloadErrors } from './admission.ts'
-import type { Authenticate } from './authenticate.ts'
-import { BodyError, ClientGoneError, createBodyReader } from './body.ts'
-import type { ClientArea } from './client-area.ts'
-import { answerClientError } from './client-error.ts'
-import type { GraphQLPipeline } from './graphql.ts'
-import type { MaskError } from './mask-error.ts'
-import type { OperationRecord, RequestLogLevel } from './operation-record.ts'
-import type { Origins } from './origins.ts'
-import type { answerPlainPost } from './plain-post.ts'
-import { createTurns } from './turns.ts'
+import { Connections } from './connections.ts'
+import type { Cors } from './cors.ts'
+import { refuseMalformedRequest } from './malformed-request.ts'
+import { targetOf } from './request-target.ts'
+import { sendProblem, sendRefusal } from './respond.ts'
+import { ignoreUpgrade } from './upgrade.ts'
 
-export interface HttpLimits {
-  /** Of TCP, in all; more are closed as they come. */
-  connections: number
-  /** Under way at a time, event streams included. */
-  requests: number
-  bodyBytes: number
-  headerBytes: number
-  /** How long a request's headers, and then all of it, may take to arrive. */
-  headersMs: number
-  requestMs: number
-  /** How long a connection is kept on which nothing is asked. */
-  idleMs: number
+/** What answers the requests for one path. */
+export interface Route {
+  /** Exact, or everything below a folder: `/assets/*`. */
+  path: string
+  serve(request: IncomingMessage, response: ServerResponse, path: string): void | Promise<void>
+  /** Pages bring headers of their own for browsers, and are not for scripts of other sites. */
+  isPage?: boolean
 }
 
 export interface HttpOptions {
-  pipeline: GraphQLPipeline
-  authenticate: Authenticate
-  maskError: MaskError
+  routes: readonly Route[]
+  cors: Cors
   log: Logger
-  requestLogLevel: RequestLogLevel
-  limits: HttpLimits
-  accountConnections: AccountConnections
-  admission: Admission
-  /** Resolves when the database answers. */
-  checkReady: () => Promise<void>
-  /** Answers what is plain; left out, Yoga answers everything. */
-  answerPlain?: typeof answerPlainPost | undefined
-  origins: Origins
-  /** Left out: there is none. */
-  clientArea?: ClientArea | undefined
+  limits: Pick<Limits, 'connections' | 'headerBytes' | 'headersMs' | 'requestMs' | 'idleMs'>
 }
 
-const path = '/graphql'
+/** When the server stops: how long a new connection may take to send its first request. */
+const firstRequestMs = 100
 
-/**
- * Connections that wait to be taken. When clients of many thousand WebSockets come back at once, those beyond it try again
- * after seconds.
- */
-const waitingConnections = 4_096
-
-/** So many requests are begun in a turn of the event loop. Node.js takes one new connection in a turn, so it is to be short. */
-const requestsPerTurn = 64
-
-const tooManyRequests = 'Too many requests are under way. Try again in a moment.'
-
-/** How long a new connection has to ask something when the server stops. */
-const unusedWaitMs = 100
-
-/** Keeps what is no page from being taken for one. Pages put a policy of their own in its place. */
+/** Keeps browsers from rendering what is not a page. Pages replace the policy with one of their own. */
 const headersForBrowsers = Object.entries({
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 })
 
-export interface HttpServer {
-  server: Server
-  /** Whether a request that came on this connection is yet to be answered. */
-  isAnswering(socket: Duplex): boolean
-  /** From here on `/ready` says no; all else goes on. */
-  announceStop(): void
-  /**
-   * Takes no new connections, answers what has been accepted, ends event streams (their clients come back), and
-   * resolves when all is closed. Clients that have not sent what they began to, or not read their answers, are cut
-   * off after `withinMs`.
-   */
-  stop(withinMs: number): Promise<void>
-}
+const unreadableTarget = new InvalidInputError([
+  { path: [], message: 'The address of the request, or its Host header, is not valid.' },
+])
 
-/**
- * The HTTP side: GraphQL (and its explorer) at /graphql, the client area at /, whether the process lives and can
- * serve beside them.
- */
-export function createHttpServer(options: HttpOptions): HttpServer {
-  const { limits } = options
-  const open = new Set<ServerResponse>()
-  const eventStreams = new WeakSet<ServerResponse>()
-  const answerGraphQL = createGraphQLListener(options, eventStreams)
-  let announced = false
-  let stopping = false
-  const times = {
-    maxHeaderSize: limits.headerBytes,
-    headersTimeout: Math.min(limits.headersMs, limits.requestMs),
-    requestTimeout: limits.requestMs,
-    keepAliveTimeout: limits.idleMs,
-    connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
+/** node:http with limits, CORS and a route table. Knows nothing of GraphQL. */
+export class HttpServer {
+  readonly server: Server
+  readonly connections = new Connections()
+  readonly #options: HttpOptions
+  readonly #exact = new Map<string, Route>()
+  readonly #folders: Route[]
+  #stopping = false
+
+  constructor(options: HttpOptions) {
+    this.#options = options
+    const { routes, limits } = options
+    this.#folders = routes.filter(({ path }) => path.endsWith('/*'))
+    for (const route of routes) this.#exact.set(route.path, route)
+    this.server = createServer(
+      {
+        maxHeaderSize: limits.headerBytes,
+        headersTimeout: Math.min(limits.headersMs, limits.requestMs),
+        requestTimeout: limits.requestMs,
+        keepAliveTimeout: limits.idleMs,
+        connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
+      },
+      (request, response) => this.#serve(request, response),
+    )
+    this.server.maxConnections = limits.connections
+    this.server.on('clientError', refuseMalformedRequest)
+    this.server.on('connection', (socket) => this.connections.add(socket))
   }
-  const server = createServer(times, (request, response) => {
-    open.add(response)
-    response.once('close', () => {
-      open.delete(response)
-      if (stopping) server.closeIdleConnections()
-    })
-    const target = targetOf(request)
-    if (!target) return sendJson(response, 400, unreadableTarget)
-    const { pathname } = target
-    request.url = pathname + target.search
-    const browser = mayBeBrowser(request)
-    if (browser) for (const [name, value] of headersForBrowsers) response.setHeader(name, value)
-    if (pathname !== path && options.clientArea?.(request, response, pathname)) return
-    if (browser && options.origins.answer(request, response)) return
-    if (pathname === path) return void answerGraphQL(request, response, open.size > limits.requests)
-    if (pathname === '/health') return sendJson(response, 200, { status: 'alive' })
-    if (pathname === '/ready' && announced)
-      return sendJson(response, 503, { status: 'the server is stopping' })
-    if (pathname === '/ready') return void answerReady(response, options)
-    sendJson(response, 404, { message: `There is nothing here. GraphQL is at ${path}.` })
-  })
-  server.maxConnections = limits.connections
-  server.on('clientError', answerClientError)
-  const connections = new Set<Socket>()
-  server.on('connection', (socket) => {
-    // One that is read anew after an upgrade that is not made comes again.
-    if (connections.has(socket)) return
-    connections.add(socket)
-    socket.once('close', () => connections.delete(socket))
-  })
 
-  async function stop(withinMs: number): Promise<void> {
-    announced = true
-    stopping = true
-    const closed = new Promise((resolve) => server.close(resolve))
-    for (const response of open) if (response.headersSent && eventStreams.has(response)) response.destroy()
-    server.closeIdleConnections()
-    // Node.js takes connections that browsers open in advance, and on which nothing was asked yet, for busy. What was
-    // asked on a new one may not have been read yet.
-    const closeUnused = setTimeout(() => {
-      for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
-    }, unusedWaitMs)
-    const cut = setTimeout(() => server.closeAllConnections(), withinMs)
+  /** Listens, and resolves to the port. Rejects where the port is in use. */
+  async listen(host: string, port: number): Promise<number> {
+    this.server.listen({ port, host, backlog: fixedLimits.pendingConnections })
+    await once(this.server, 'listening')
+    const address = this.server.address()
+    return typeof address === 'object' && address ? address.port : port
+  }
+
+  /** Calls `accept` for WebSocket handshakes. Offers of other protocols are ignored. */
+  onWebSocket(accept: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): void {
+    this.server.on('upgrade', (request, socket, head) => {
+      // Responses that are still due on this connection would be mixed up with the frames of the new protocol.
+      if (this.connections.isBusy(socket)) return socket.destroy()
+      if (request.headers.upgrade?.toLowerCase() === 'websocket') accept(request, socket, head)
+      else ignoreUpgrade(this.server, request, socket, head)
+    })
+  }
+
+  /**
+   * Stops accepting connections, answers the requests in flight, and resolves when every connection is closed. Clients
+   * that have not finished sending a request or reading a response within `withinMs` are disconnected.
+   */
+  async stop(withinMs: number): Promise<void> {
+    this.#stopping = true
+    const closed = new Promise((resolve) => this.server.close(resolve))
+    this.server.closeIdleConnections()
+    // The first request of a new connection may have arrived and not been read yet.
+    const closeUnused = setTimeout(() => this.connections.closeUnused(), firstRequestMs)
+    const disconnect = setTimeout(() => this.server.closeAllConnections(), withinMs)
     await closed
     clearTimeout(closeUnused)
-    clearTimeout(cut)
+    clearTimeout(disconnect)
   }
-  const announceStop = () => {
-    announced = true
-  }
-  const isAnswering = (socket: Duplex) => {
-    for (const { req } of open) if (req.socket === socket) return true
-    return false
-  }
-  return { server, isAnswering, announceStop, stop }
-}
 
-/** False for what no browser sends: its POSTs name their origin. A gateway's calls do not, and are spared the headers. */
-function mayBeBrowser({ method, headers }: IncomingMessage): boolean {
-  return method !== 'POST' || headers.origin !== undefined
-}
-
-/** What a request is refused with that has no target. */
-const unreadableTarget = {
-  errors: [
-    {
-      message: 'The address of the request, or its Host header, is not valid.',
-      extensions: { code: 'BAD_USER_INPUT' },
-    },
-  ],
-}
-
-/** What is asked for; null where that is no address of HTTP, or the Host header no name of a host. */
-export function targetOf({ url = '', headers }: IncomingMessage): Pick<URL, 'pathname' | 'search'> | null {
-  if (!isHost(headers.host ?? '')) return null
-  if (url === path) return { pathname: path, search: '' }
-  const address = url.startsWith('/') ? `http://localhost${url}` : url
-  return URL.canParse(address) ? new URL(address) : null
-}
-
-/** The name that the request before was sent to: a gateway sends them all to one. */
-let knownHost = ''
-
-/** Whether a URL can be made with it (RFC 9112, 3.2); clients that have no name to give send an empty one. */
-function isHost(host: string): boolean {
-  if (host === knownHost || host === '') return true
-  if (!/^[^/?#@\\]+$/.test(host) || !URL.canParse(`http://${host}`)) return false
-  knownHost = host
-  return true
-}
-
-/** Listens, and resolves to the port that it got. Rejects where the port is in use. */
-export async function listen(server: Server, host: string, port: number): Promise<number> {
-  server.listen({ port, host, backlog: waitingConnections })
-  await once(server, 'listening')
-  const address = server.address()
-  return typeof address === 'object' && address ? address.port : port
-}
-
-async function answerReady(response: ServerResponse, { checkReady, log }: HttpOptions): Promise<void> {
-  try {
-    await checkReady()
-    sendJson(response, 200, { status: 'ready' })
-  } catch (error) {
-    log.warn({ err: error }, 'not ready')
-    sendJson(response, 503, { status: 'the database does not answer' })
-  }
-}
-
-type GraphQLListener = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  overloaded: boolean,
-) => Promise<void>
-
-function createGraphQLListener(options: HttpOptions, eventStreams: WeakSet<ServerResponse>): GraphQLListener {
-  const { pipeline, authenticate, maskError, log, requestLogLevel } = options
-  const readBody = createBodyReader(options.limits.bodyBytes)
-  const thisTurnOrNext = createTurns(requestsPerTurn)
-
-  return async (request, response, overloaded) => {
-    const startedAt = performance.now()
-    const record: OperationRecord = { codes: new Set() }
-    response.once('close', () =>
-      log[requestLogLevel]({
-        transport: 'http',
-        method: request.method,
-        operation: record.operation,
-        // A client that hangs up early is sent nothing.
-        status: response.headersSent ? response.statusCode : undefined,
-        durationMs: Math.round(performance.now() - startedAt),
-        codes: [...record.codes],
-      }),
-    )
-    const refuse = (message: string) => {
-      record.codes.add('OVERLOADED')
-      sendText(response, 503, `{"errors":${overloadErrors(message)}}`)
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    this.connections.begin(response)
+    response.once('close', () => {
+      if (this.#stopping) this.server.closeIdleConnections()
+    })
+    const target = targetOf(request)
+    if (!target) return sendRefusal(response, unreadableTarget)
+    const { pathname, search } = target
+    // Everything further on sees the target without a host: requests of proxies may name one.
+    request.url = pathname + search
+    const route = this.#routeOf(pathname)
+    if (mayComeFromBrowser(request)) {
+      for (const [name, value] of headersForBrowsers) response.setHeader(name, value)
+      if (!route?.isPage && this.#options.cors.apply(request, response)) return
     }
+    if (!route) return sendProblem(response, 404, 'There is nothing here. GraphQL is at /graphql.')
+    void this.#answer(route, request, response, pathname)
+  }
+
+  async #answer(route: Route, request: IncomingMessage, response: ServerResponse, path: string) {
     try {
-      // The body first: what is left unread when the answer is sent may cost the client the answer.
-      const body = await readBody(request)
-      await thisTurnOrNext()
-      // Who has given up waiting would only be in the way of who has not.
-      if (response.closed) return
-      if (overloaded) return refuse(tooManyRequests)
-      const principal = await authenticate(request.headers.authorization)
-      const refusal = options.admission.refusalOf(principal)
-      if (refusal !== undefined) return refuse(refusal)
-      /** Once for each answer, whatever tells that it is a stream. */
-      const streams = () => {
-        if (eventStreams.has(response)) return
-        const giveBack = options.accountConnections.take(principal?.accountExternalId)
-        if (!giveBack)
-          throw new OverloadedError('The account has as many live connections as it may. Close one of them.')
-        eventStreams.add(response)
-        if (response.closed) giveBack()
-        else response.once('close', giveBack)
-      }
-      const context = { principal, record, streams }
-      if (await options.answerPlain?.(request, response, body, pipeline, context)) return
-      if (response.closed) return
-      // Yoga takes a body that has been read from here.
-      if (body.length > 0) Object.assign(request, { body })
-      await pipeline.answerHttp(request, response, context)
-    } catch (error) {
-      if (error instanceof ClientGoneError) return
-      const { message, extensions } = maskError(error)
-      record.codes.add(String(extensions.code))
-      const status =
-        error instanceof BodyError
-          ? error.status
-          : error instanceof LatchkeyError
-            ? statusOf[error.code]
-            : 500
+      await route.serve(request, response, path)
+    } catch (err) {
+      this.#options.log.error({ err, path: route.path }, 'a request failed')
       if (response.headersSent) response.destroy()
-      else sendJson(response, status ?? 500, { errors: [{ message, extensions }] })
+      else sendProblem(response, 500, 'Something went wrong on the server. It has been logged.')
     }
+  }
+
+  #routeOf(pathname: string): Route | undefined {
+    return (
+      this.#exact.get(pathname) ?? this.#folders.find(({ path }) => pathname.startsWith(path.slice(0, -1)))
+    )
   }
 }
 
-/** The HTTP status of a request that is not carried out for this reason. */
-export const statusOf: Partial<Record<LatchkeyErrorCode, number>> = {
-  UNAUTHENTICATED: 401,
-  FORBIDDEN: 403,
-  BAD_USER_INPUT: 400,
-  QUERY_TOO_COMPLEX: 400,
-  OVERLOADED: 503,
-  UNAVAILABLE: 503,
-}
-
-export function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  sendText(response, status, JSON.stringify(body))
-}
-
-function sendText(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-    ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
-  })
-  response.end(text)
+/** False for a POST without an origin, which no browser sends. The calls of gateways are spared the headers. */
+function mayComeFromBrowser({ method, headers }: IncomingMessage): boolean {
+  return method !== 'POST' || headers.origin !== undefined
 }

@@ -4,18 +4,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname, join, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
+import Negotiator from 'negotiator'
 
 interface StaticFile {
   type: string
   etag: string
   body: Buffer
-  /** The body as it is sent to who takes this encoding; made once. */
+  /** The encoded bodies, each made when it is first asked for. */
   encoded: Map<Encoding, Promise<Buffer>>
 }
 
 type Encoding = keyof typeof encode
 
-/** The best first; more effort would save hundredths, and keep whoever comes first waiting. */
+/** More effort would save a few hundredths of the size and delay the first client. */
 const encode = {
   br: (body: Buffer) => promisify(brotliCompress)(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }),
   gzip: (body: Buffer) => promisify(gzip)(body, { level: 9 }),
@@ -38,8 +39,8 @@ const types: Record<string, string> = {
 const compressible = /^text\/|json|svg/
 
 /**
- * The files of a folder, held in memory: a page and its parts stay those of one build however long it is open,
- * and no request reaches the file system.
+ * The files of a folder, held in memory. A page and its parts stay those of one build even while another is made, and
+ * no request reaches the file system.
  */
 export class StaticFiles {
   readonly #files: ReadonlyMap<string, StaticFile>
@@ -48,7 +49,7 @@ export class StaticFiles {
     this.#files = files
   }
 
-  /** Reads all files; a folder that there is not has none. */
+  /** Reads all files. A folder that does not exist has none. */
   static async read(directory: string): Promise<StaticFiles> {
     const files = new Map<string, StaticFile>()
     const entries = await readdir(directory, { recursive: true }).catch(absent)
@@ -66,7 +67,7 @@ export class StaticFiles {
     return this.#files.has(path)
   }
 
-  /** Answers GET and HEAD with a file that there is, by its path in the folder; headers set before are kept. */
+  /** Answers GET and HEAD with the file at a path for which `has` is true. Keeps headers that were set before. */
   async send(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const { type, etag, body, encoded } = this.#files.get(path) as StaticFile
     response.setHeader('etag', etag)
@@ -93,15 +94,9 @@ function absent(error: NodeJS.ErrnoException): string[] {
   throw error
 }
 
-/** The best encoding that the client takes. */
-function encodingFor({ headers }: IncomingMessage): Encoding | undefined {
-  const taken = new Set<string>()
-  for (const part of String(headers['accept-encoding'] ?? '').split(',')) {
-    const [name = '', quality = '1'] = part
-      .trim()
-      .toLowerCase()
-      .split(/\s*;\s*q=/)
-    if (Number(quality) > 0) taken.add(name)
-  }
-  return (Object.keys(encode) as Encoding[]).find((encoding) => taken.has(encoding))
+/** The encoding that the client prefers, the smallest among equals; undefined where it accepts none. */
+function encodingFor(request: IncomingMessage): Encoding | undefined {
+  const preferred = ['br', 'gzip', 'identity']
+  const encoding = new Negotiator(request).encoding(preferred, { preferred })
+  return encoding === 'br' || encoding === 'gzip' ? encoding : undefined
 }

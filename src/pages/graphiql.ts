@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { renderGraphiQL as renderPage } from '@graphql-yoga/render-graphiql'
 import type { GraphiQLOptions } from 'graphql-yoga'
+import { sendText } from '../http/respond.ts'
 import { type Role, type TabKeys, tutorialTabs } from './graphiql-tabs.ts'
-import { mayHoldTokens } from './origins.ts'
+import { mayHoldTokens } from './may-hold-tokens.ts'
 
 /** What the page is filled in with: a token for each role, and keys to try things on. */
 export interface Explorer extends TabKeys {
@@ -10,21 +12,20 @@ export interface Explorer extends TabKeys {
 }
 
 interface PageOptions extends GraphiQLOptions {
-  /** Every text in the tabs that may be another one the next time the page is loaded, in a fixed order. */
+  /** Every text in the tabs that may differ the next time the page is loaded, in a fixed order. */
   filledIn: readonly string[]
 }
 
-/** The explorer of one request. */
-export type GraphiQL = (request: Request) => Promise<PageOptions>
-
 /**
- * The explorer, with worked operations in its tabs.
- * @param readExplorer what to fill in, read for each page, as keys change; placeholders where it is left out.
+ * Serves GraphiQL, with worked operations in its tabs.
+ * @param readExplorer what to fill in; read for each page, because keys change. Left out: placeholders.
  */
-export function createGraphiQL(readExplorer?: () => Promise<Explorer>): GraphiQL {
-  return async ({ url, headers }) => {
-    const mayHold = mayHoldTokens(new URL(url).hostname, headers.get('origin'))
-    return pageOptions(mayHold ? await readExplorer?.() : undefined)
+export function createGraphiQL(readExplorer?: () => Promise<Explorer>) {
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const page = renderGraphiQL(pageOptions(mayHoldTokens(request) ? await readExplorer?.() : undefined))
+    response.setHeader('content-security-policy', contentSecurityPolicyOf(page))
+    response.setHeader('cache-control', 'no-store')
+    sendText(response, 200, page, 'text/html; charset=utf-8')
   }
 }
 
@@ -41,13 +42,13 @@ function pageOptions(explorer: Explorer | undefined): PageOptions {
     favicon: `data:image/svg+xml,${encodeURIComponent(logo)}`,
     defaultTabs,
     defaultHeaders: headersFor('customer', tokens?.customer),
-    // Tokens of development survive in the browser, with the tabs that hold them; real ones do not.
+    // The browser keeps development's tokens, with the tabs that hold them, but never real ones.
     shouldPersistHeaders: explorer !== undefined,
-    // Not over WebSocket: there the page would send one token for all tabs, and not the tab's own.
+    // Over WebSocket, the page would send one token for all tabs instead of each tab's own.
     subscriptionsProtocol: 'SSE',
-    // Subscriptions, too: nothing of an operation belongs in an address.
+    // For subscriptions too: an operation does not belong in a URL.
     method: 'POST',
-    // The page would otherwise keep its address in step with the editor, secrets that stand there included.
+    // Otherwise the page would copy what is in the editor into its URL, secrets included.
     onEditQuery: null,
     filledIn: [...Object.values(tokens ?? {}), meteredSecret, changedId],
   } as const
@@ -65,7 +66,7 @@ const scopesOf: Record<Role, string> = {
   operator: 'admin',
 }
 
-/** The editor takes comments; a header with a token that is none would have even the schema refused. */
+/** Comments, which the editor accepts: with a placeholder for a token, even the schema would be refused. */
 function headersFor(role: Role, token: string | undefined): string {
   if (token !== undefined) return JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2)
   return `{
@@ -79,9 +80,8 @@ const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width=
 stroke="#d60590" stroke-width="2" stroke-linecap="round" stroke-linejoin="round">\
 <circle cx="8" cy="16" r="4.5"/><path d="M11.2 12.8 20 4M16 8l3 3M19 5l1.5 1.5"/></svg>`
 
-/** The page with everything in it: nothing is loaded from elsewhere. The options are those of `createGraphiQL`. */
-export function renderGraphiQL(pageOptions: GraphiQLOptions): string {
-  const { filledIn, ...options } = pageOptions as PageOptions
+/** The whole page: it loads nothing from elsewhere. */
+function renderGraphiQL({ filledIn, ...options }: PageOptions): string {
   const tabs = createHash('sha256')
     .update(JSON.stringify(tutorialTabs(placeholders)))
     .digest('base64url')
@@ -90,8 +90,8 @@ export function renderGraphiQL(pageOptions: GraphiQLOptions): string {
   return renderPage(options).replace('<head>', () => `<head>${script}${tabsStayInPlace}`)
 }
 
-/** As strict as GraphiQL can live with: the page's own scripts, by what stands in them, and its editor's workers. */
-export function contentSecurityPolicyOf(page: string): string {
+/** As strict as GraphiQL works with: the page's own scripts, by their hashes, and its editor's workers. */
+function contentSecurityPolicyOf(page: string): string {
   const hashes = [...page.matchAll(/<script>(.*?)<\/script>/gs)].map(
     ([, script = '']) => `'sha256-${createHash('sha256').update(script).digest('base64')}'`,
   )
@@ -109,14 +109,14 @@ export function contentSecurityPolicyOf(page: string): string {
   ].join('; ')
 }
 
-/** GraphiQL's animation leaves tabs with a shift that shows only when they are pressed: the first click would miss. */
+/** GraphiQL's animation leaves tabs shifted until they are pressed, so that the first click would miss. */
 const tabsStayInPlace = '<style>.graphiql-tab { transform: none !important }</style>'
 
 /**
- * Runs in the browser before GraphiQL, which keeps its tabs in localStorage and prefers them to those it is given:
- * without this, a page of a server with new tokens would go on with dead ones. What was filled in the last time
- * is replaced by what is filled in now, and whatever else the tabs hold is left alone. Tabs that are not of this
- * page (of another server that ran on this port) or of an older one are dropped.
+ * Runs in the browser before GraphiQL. GraphiQL keeps its tabs in localStorage and prefers them to the given ones, so
+ * that a page of a server with new tokens would go on using dead ones. This replaces what was filled in the last time
+ * with what is filled in now, and leaves the rest of the tabs alone. Tabs of another page (an older version, or another
+ * server on this port) are dropped.
  */
 function refreshStoredTabs(
   storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>,
@@ -132,7 +132,7 @@ function refreshStoredTabs(
     text.replaceAll(old, current.filledIn[index] ?? old)
   const tabState = stored && last.filledIn.reduce(refresh, stored)
   keep('tabState', tabState)
-  // GraphiQL opens one more tab, unless these say just what one of the tabs does.
+  // GraphiQL opens one more tab unless these match the active one.
   const { tabs = [], activeTabIndex = 0 } = JSON.parse(tabState ?? '{}')
   for (const name of ['query', 'variables', 'headers']) keep(name, tabs[activeTabIndex]?.[name])
 }

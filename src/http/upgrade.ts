@@ -2,16 +2,11 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 /**
- * Answers a request that offers to go on with a protocol that is not spoken here (Java's client offers HTTP/2).
- * An offer may be passed over, but Node.js 20 stops reading HTTP where one is made: so the request is put back
- * into the connection without it, and the server begins to read the connection anew.
+ * Serves a request as if it had not offered to upgrade to a protocol that is not spoken here; Java's client offers
+ * HTTP/2. A server may ignore such an offer, but Node.js 20 stops reading HTTP when one arrives. So the request is put
+ * back into the connection without the offer, and the server starts reading the connection afresh.
  */
-export function answerWithoutUpgrade(
-  server: Server,
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): void {
+export function ignoreUpgrade(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
   for (let i = 0; i < request.rawHeaders.length; i += 2) {
     const [name = '', value] = request.rawHeaders.slice(i, i + 2)

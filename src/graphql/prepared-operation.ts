@@ -11,30 +11,29 @@ import {
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import type { Principal } from '../domain/principal.ts'
-import { type Context, createContext, type Services } from '../schema/context.ts'
-import { operationLabel } from './operation-record.ts'
+import type { Context } from '../schema/context.ts'
+import { operationLabel } from './operation-log.ts'
 
-type MaybePromise<T> = T | Promise<T>
+export type MaybePromise<T> = T | Promise<T>
 
-/** How often an operation is met before it is compiled: a client that writes its values into the text never gets there. */
+/** After how many runs an operation is compiled. A client that writes its values into the document never gets there. */
 const compileAtRun = 20
 
 /**
- * An operation that was parsed and found valid, ready to be executed any number of times.
+ * A valid operation, ready to be executed any number of times.
  *
- * Those that only meter are what a server does all day. They are compiled to JavaScript, and their context is kept
- * for each principal: with it is kept what the schema's plugins find out about an operation and who sends it, and of
- * metering that never depends on the variables. All others are executed by GraphQL's own interpreter with a context
- * of their own.
+ * Operations that only meter are most of what a server executes. They are compiled to JavaScript, and share one context
+ * per principal, with which the schema's plugins cache what they found out about the operation and the principal; for
+ * metering, none of that depends on the variables. Other operations are interpreted, each with a context of its own.
  */
 export class PreparedOperation {
   readonly document: DocumentNode
-  /** Left out where the document has no operation of the name asked for. */
+  /** Undefined where the document has no operation of the requested name. */
   readonly operation: OperationDefinitionNode | undefined
   /** What the log calls it. */
   readonly label: string
   readonly #schema: GraphQLSchema
-  /** Of an operation that only meters. */
+  /** Only for operations that only meter. */
   readonly #contexts: WeakMap<Principal, Context> | undefined
   readonly #mayCompile: boolean = false
   #runs = 0
@@ -50,26 +49,29 @@ export class PreparedOperation {
     this.#mayCompile = !mayPassNull(this.operation)
   }
 
-  /** The context to execute it in; at once where there is nothing to be waited for, as for gateways. */
-  context(services: Services, principal: Principal | null): MaybePromise<Context> {
+  /** The context to execute it with. Available at once where nothing must be read for it, as for gateways. */
+  contextFor(
+    principal: Principal | null,
+    create: (principal: Principal | null) => MaybePromise<Context>,
+  ): MaybePromise<Context> {
     const known = principal && this.#contexts?.get(principal)
     if (known) return known
-    const context = createContext(services, principal)
+    const context = create(principal)
     if (principal && !(context instanceof Promise)) this.#contexts?.set(principal, context)
     return context
   }
 
-  /** Executes it. What is given must be of this operation. */
+  /** Executes it with arguments that `GraphQLEngine.argsOf` made for it. */
   execute(args: ExecutionArgs): MaybePromise<ExecutionResult> {
     if (this.#mayCompile && ++this.#runs === compileAtRun) this.#compile(args.operationName ?? undefined)
     if (!this.#compiled) return execute(args)
     const result = this.#compiled(undefined, args.contextValue, args.variableValues ?? {})
     if (result instanceof Promise) return result.then((settled) => this.#withOwnErrors(settled))
-    // Without data nothing was executed, for instance for the variables: GraphQL's own words say why.
+    // The compiled code rejected the variables and has executed nothing. The interpreter's messages say why.
     return 'data' in result ? this.#withOwnErrors(result) : execute(args)
   }
 
-  /** The compiler's errors know where in the text they belong, but not of which node: they are made GraphQL's own. */
+  /** Turns the compiled code's errors, which know their line and column but no source, into GraphQL's own. */
   #withOwnErrors(result: ExecutionResult): ExecutionResult {
     const source = this.document.loc?.source
     if (!result.errors || !source) return result
@@ -96,8 +98,8 @@ export class PreparedOperation {
 }
 
 /**
- * Whether a variable may be null where none may be: GraphQL lets one that has a default stand there, and looks at what
- * it holds when it executes. What is compiled does not.
+ * Whether a variable may pass null to where null is not allowed. GraphQL accepts a nullable variable there when it has a
+ * default, and checks its value during execution. Compiled code does not check.
  */
 function mayPassNull({ variableDefinitions = [] }: OperationDefinitionNode): boolean {
   return variableDefinitions.some(
@@ -105,7 +107,7 @@ function mayPassNull({ variableDefinitions = [] }: OperationDefinitionNode): boo
   )
 }
 
-/** Whether all that is asked for at the top are fields that the schema marks so. */
+/** Whether the schema marks every top-level field of the operation as metering. */
 function onlyMeters(schema: GraphQLSchema, { operation, selectionSet }: OperationDefinitionNode): boolean {
   const fields = schema.getRootType(operation)?.getFields()
   return selectionSet.selections.every(

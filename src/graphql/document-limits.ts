@@ -1,0 +1,80 @@
+import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases'
+import { maxDirectivesRule } from '@escape.tech/graphql-armor-max-directives'
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  NoSchemaIntrospectionCustomRule,
+  parse,
+  specifiedRules,
+  type ValidationRule,
+  validate,
+} from 'graphql'
+import { QueryTooComplexError } from '../errors.ts'
+import { operationLimits } from '../limits.ts'
+
+const { tokens, aliases, directives } = operationLimits
+
+/** The package's own errors have no code. */
+function refuse(reason: string): () => never {
+  return () => {
+    throw tooComplex(reason)
+  }
+}
+
+const limitRules: readonly ValidationRule[] = [
+  maxAliasesRule({ n: aliases, allowList: [], onReject: [refuse(`has more than ${aliases} aliases`)] }),
+  maxDirectivesRule({ n: directives, onReject: [refuse(`has more than ${directives} directives`)] }),
+]
+
+/**
+ * Parses a document of at most `operationLimits.tokens` tokens.
+ * @throws GraphQLError: a syntax error, or a QueryTooComplexError
+ */
+export function parseDocument(source: string): DocumentNode {
+  try {
+    return parse(source, { maxTokens: tokens })
+  } catch (error) {
+    if (isStackOverflow(error)) throw tooComplex('is nested too deeply')
+    if (error instanceof GraphQLError && /^Syntax Error: Document contains more/.test(error.message))
+      throw tooComplex(`has more than ${tokens} tokens`)
+    throw error
+  }
+}
+
+/**
+ * Validates a document. The schema judges what it selects later, before anything of it is executed.
+ * @param explorable whether introspection is allowed and messages suggest the names that may have been meant; both
+ * give the schema away bit by bit
+ */
+export function validateDocument(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  explorable: boolean,
+): readonly GraphQLError[] {
+  const rules = [...limitRules, ...specifiedRules, ...(explorable ? [] : [NoSchemaIntrospectionCustomRule])]
+  try {
+    return validate(schema, document, rules, { hideSuggestions: !explorable }).map((error) =>
+      // GraphQL stops where comparing fields of the same name with each other takes too long.
+      error.message === 'Validation aborted.' ? tooComplex('repeats the same fields too often') : error,
+    )
+  } catch (error) {
+    if (isStackOverflow(error)) return [tooComplex('is nested too deeply')]
+    if (error instanceof GraphQLError) return [error]
+    throw error
+  }
+}
+
+function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message.includes('call stack')
+}
+
+function tooComplex(reason: string): GraphQLError {
+  const originalError = new QueryTooComplexError(
+    `The operation ${reason}. Ask for less, or in several operations.`,
+  )
+  return new GraphQLError(originalError.message, {
+    originalError,
+    extensions: { code: originalError.code },
+  })
+}

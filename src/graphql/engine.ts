@@ -1,0 +1,138 @@
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  subscribe,
+} from 'graphql'
+import { LRUCache } from 'lru-cache'
+import type { Principal } from '../domain/principal.ts'
+import { fixedLimits } from '../limits.ts'
+import type { Context } from '../schema/context.ts'
+import { parseDocument, validateDocument } from './document-limits.ts'
+import type { ErrorMask } from './mask-error.ts'
+import { type MaybePromise, PreparedOperation } from './prepared-operation.ts'
+
+export interface EngineOptions {
+  schema: GraphQLSchema
+  /** What an operation of this principal is executed with. */
+  createContext: (principal: Principal | null) => MaybePromise<Context>
+  errorMask: ErrorMask
+  /** Whether introspection is allowed and messages suggest the names that may have been meant. */
+  explorable: boolean
+}
+
+/** An operation as a client sends it. */
+export interface OperationRequest {
+  query: string
+  operationName?: string | null | undefined
+  variables?: Record<string, unknown> | null | undefined
+}
+
+/** What GraphQL's own `execute` and `subscribe` take, and the operation that they are of. */
+export interface PreparedArgs extends ExecutionArgs {
+  prepared: PreparedOperation
+}
+
+/**
+ * Prepares and executes every operation, whichever transport it arrives by:
+ *
+ *   source ──prepare──▶ PreparedOperation ──argsOf──▶ PreparedArgs ──execute · subscribe──▶ result, errors masked
+ *
+ * Documents that were found valid are parsed and validated once, for as long as they stay in a cache of bounded size.
+ */
+export class GraphQLEngine {
+  readonly schema: GraphQLSchema
+  readonly #options: EngineOptions
+  /** By source. The total length is bounded and not just the number: clients choose what they send. */
+  readonly #documents = new LRUCache<string, DocumentNode>({
+    maxSize: fixedLimits.cachedDocumentsLength,
+    maxEntrySize: fixedLimits.cachedDocumentLength,
+    sizeCalculation: (_document, source) => source.length,
+  })
+  /** The operations of valid documents that were asked for, by name. */
+  readonly #operations = new WeakMap<DocumentNode, Map<string | undefined, PreparedOperation>>()
+
+  constructor(options: EngineOptions) {
+    this.schema = options.schema
+    this.#options = options
+  }
+
+  /** @throws GraphQLError where the document cannot be parsed */
+  parse(source: string): DocumentNode {
+    return this.#documents.get(source) ?? parseDocument(source)
+  }
+
+  /** Returns what is wrong with a document that `parse` returned. */
+  validate(document: DocumentNode): readonly GraphQLError[] {
+    if (this.#operations.has(document)) return []
+    const errors = validateDocument(this.schema, document, this.#options.explorable)
+    if (errors.length > 0) return errors
+    this.#operations.set(document, new Map())
+    const source = document.loc?.source.body
+    if (source) this.#documents.set(source, document)
+    return []
+  }
+
+  /** The operation of this name in a valid document. */
+  operationOf(document: DocumentNode, operationName: string | null | undefined): PreparedOperation {
+    const name = operationName ?? undefined
+    const operations = this.#operations.get(document)
+    const known = operations?.get(name)
+    if (known) return known
+    const prepared = new PreparedOperation(this.schema, document, name)
+    // Names that the document does not have are not kept: clients could make up any number of them.
+    if (prepared.operation) operations?.set(name, prepared)
+    return prepared
+  }
+
+  /** Parses and validates. Returns the operation, or what is wrong with the document. */
+  prepare({ query, operationName }: OperationRequest): PreparedOperation | readonly GraphQLError[] {
+    let document: DocumentNode
+    try {
+      document = this.parse(query)
+    } catch (error) {
+      if (error instanceof GraphQLError) return [error]
+      throw error
+    }
+    const errors = this.validate(document)
+    return errors.length > 0 ? errors : this.operationOf(document, operationName)
+  }
+
+  /** Puts together what it takes to execute an operation for a principal. */
+  argsOf(
+    prepared: PreparedOperation,
+    { operationName, variables }: Omit<OperationRequest, 'query'>,
+    principal: Principal | null,
+  ): MaybePromise<PreparedArgs> {
+    const args = (contextValue: Context) =>
+      ({
+        prepared,
+        schema: this.schema,
+        document: prepared.document,
+        operationName,
+        variableValues: variables,
+        contextValue,
+        hideSuggestions: !this.#options.explorable,
+      }) as PreparedArgs
+    const context = prepared.contextFor(principal, this.#options.createContext)
+    return context instanceof Promise ? context.then(args) : args(context)
+  }
+
+  /** Executes a query or a mutation. */
+  execute(args: PreparedArgs): MaybePromise<ExecutionResult> {
+    const result = args.prepared.execute(args)
+    return result instanceof Promise ? result.then((settled) => this.#masked(settled)) : this.#masked(result)
+  }
+
+  /** Starts a subscription. The errors of its events are not masked yet. */
+  subscribe(args: ExecutionArgs): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+    return subscribe(args)
+  }
+
+  #masked(result: ExecutionResult): ExecutionResult {
+    if (!result.errors) return result
+    return { ...result, errors: result.errors.map((error) => this.#options.errorMask.mask(error)) }
+  }
+}

@@ -1,0 +1,156 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  InvalidInputError,
+  type LatchkeyError,
+  OverloadedError,
+  UnauthenticatedError,
+  UnavailableError,
+} from '../errors.ts'
+import type { Authenticate } from '../auth/authenticate.ts'
+import { BodyError, ClientGoneError, createBodyReader, type ReadBody } from '../http/body.ts'
+import { sendRefusal, statusOf } from '../http/respond.ts'
+import { fixedLimits, type Limits } from '../limits.ts'
+import type { Logger } from '../log.ts'
+import type { Admission } from '../overload/admission.ts'
+import type { ConnectionQuota } from '../overload/connection-quota.ts'
+import { createTurns } from '../overload/turns.ts'
+import type { GraphQLEngine } from './engine.ts'
+import { answerJsonPost, jsonTypeOf } from './json-post.ts'
+import type { ErrorMask } from './mask-error.ts'
+import { type OperationLogLevel, OperationRecord } from './operation-log.ts'
+import { type AnswerWithYoga, createYogaHandler } from './yoga.ts'
+
+export interface GraphQLOverHttpOptions {
+  engine: GraphQLEngine
+  authenticate: Authenticate
+  errorMask: ErrorMask
+  admission: Admission
+  connectionQuota: ConnectionQuota
+  limits: Pick<Limits, 'requests' | 'bodyBytes'>
+  log: Logger
+  operationLogLevel: OperationLogLevel
+  /** Serves the explorer's page. Left out: there is none. */
+  explorer?: ((request: IncomingMessage, response: ServerResponse) => Promise<void>) | undefined
+}
+
+const tooManyRequests = new OverloadedError('Too many requests are in flight. Try again in a moment.')
+const tooManyStreams = new OverloadedError(
+  'The account has as many live connections as it may have. Close one of them.',
+)
+const stoppingError = new UnavailableError('The server is shutting down.')
+const noOperation = new InvalidInputError([
+  { path: ['query'], message: 'The request has no operation. Send it as JSON in a POST, or as ?query= in a GET.' },
+])
+const noToken = new UnauthenticatedError('Send a bearer token: Authorization: Bearer <token>.')
+
+/**
+ * GraphQL over HTTP and server-sent events:
+ *
+ *   read the body ──▶ take a turn ──▶ authenticate ──▶ admit ──▶ JSON in, JSON out
+ *                                                           └──▶ Yoga, for everything else
+ */
+export class GraphQLOverHttp {
+  readonly #options: GraphQLOverHttpOptions
+  readonly #readBody: ReadBody
+  readonly #answerWithYoga: AnswerWithYoga
+  readonly #takeTurn = createTurns(fixedLimits.requestsPerTurn)
+  readonly #streams = new Set<ServerResponse>()
+  #inFlight = 0
+  #stopping = false
+
+  constructor(options: GraphQLOverHttpOptions) {
+    this.#options = options
+    this.#readBody = createBodyReader(options.limits.bodyBytes)
+    this.#answerWithYoga = createYogaHandler(options)
+  }
+
+  serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { errorMask, limits, explorer } = this.#options
+    if (explorer && isForPage(request)) return await explorer(request, response)
+    const record = this.#begin(request, response)
+    const isTooMany = this.#inFlight > limits.requests
+    try {
+      // Even before a refusal: a client that is still sending when the response arrives may not get to read it.
+      const body = await this.#readBody(request)
+      await this.#takeTurn()
+      if (response.closed) return
+      if (isTooMany) throw tooManyRequests
+      await this.#answer(request, response, body, record)
+    } catch (error) {
+      if (error instanceof ClientGoneError) return
+      this.#refuse(response, errorMask.toCaller(error), record)
+    }
+  }
+
+  /** Ends all event streams; their clients reconnect. Further ones are refused. */
+  endStreams(): void {
+    this.#stopping = true
+    for (const response of this.#streams) response.destroy()
+  }
+
+  #begin(request: IncomingMessage, response: ServerResponse): OperationRecord {
+    const { log, operationLogLevel } = this.#options
+    const record = new OperationRecord()
+    this.#inFlight++
+    response.once('close', () => {
+      this.#inFlight--
+      record.write(log, operationLogLevel, {
+        transport: 'http',
+        method: request.method,
+        // A client that disconnected early was sent nothing.
+        status: response.headersSent ? response.statusCode : undefined,
+      })
+    })
+    return record
+  }
+
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Buffer,
+    record: OperationRecord,
+  ): Promise<void> {
+    const { authenticate, admission } = this.#options
+    const principal = await authenticate(request.headers.authorization)
+    const refusal = admission.refusalFor(principal)
+    if (refusal) throw refusal
+    const jsonType = jsonTypeOf(request)
+    if (jsonType && (await answerJsonPost(this.#options, response, body, jsonType, principal, record))) return
+    if (response.closed) return
+    if (lacksOperation(request)) throw principal ? noOperation : noToken
+    const beginStream = () => this.#beginStream(response, principal?.accountExternalId)
+    // Yoga takes a body that has been read from here.
+    if (body.length > 0) Object.assign(request, { body })
+    await this.#answerWithYoga(request, response, { principal, record, beginStream })
+  }
+
+  #beginStream(response: ServerResponse, account: string | undefined): void {
+    if (this.#stopping) throw stoppingError
+    if (this.#streams.has(response)) return
+    const release = this.#options.connectionQuota.acquire(account)
+    if (!release) throw tooManyStreams
+    const end = () => {
+      release()
+      this.#streams.delete(response)
+    }
+    this.#streams.add(response)
+    if (response.closed) end()
+    else response.once('close', end)
+  }
+
+  #refuse(response: ServerResponse, error: LatchkeyError, record: OperationRecord): void {
+    record.noteCode(error.code)
+    if (response.headersSent) response.destroy()
+    else sendRefusal(response, error, error instanceof BodyError ? error.status : statusOf[error.code])
+  }
+}
+
+/** A GET without an operation. Answered with success, it would make `auth_request` of a proxy admit everyone. */
+function lacksOperation({ method, url = '' }: IncomingMessage): boolean {
+  return (method === 'GET' || method === 'HEAD') && !/[?&](query|extensions)=/.test(url)
+}
+
+/** What a browser sends when somebody opens the address. */
+function isForPage({ method, headers: { accept = '' } }: IncomingMessage): boolean {
+  return method === 'GET' && accept.includes('text/html')
+}

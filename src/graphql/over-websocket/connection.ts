@@ -1,0 +1,211 @@
+import type { Socket } from 'node:net'
+import { CloseCode, MessageType, type Server, stringifyMessage } from 'graphql-ws'
+import type { WebSocket } from 'ws'
+import type { Principal } from '../../domain/principal.ts'
+import type { OverloadedError } from '../../errors.ts'
+import { errorsJson } from '../../http/respond.ts'
+import { fixedLimits, type Limits } from '../../limits.ts'
+import type { Logger } from '../../log.ts'
+import { StateMachine } from '../../state-machine.ts'
+import type { Frames } from './frames.ts'
+import { Operations } from './operations.ts'
+import { Pings } from './pings.ts'
+
+export interface ConnectionOptions {
+  socket: WebSocket
+  /** The TCP connection below the WebSocket. */
+  tcp: Socket
+  protocol: Server<Connection>
+  frames: Frames
+  limits: Pick<Limits, 'pingMs' | 'waitMs'>
+  log: Logger
+  /**
+   * Why operations on a connection that is ready are refused now; undefined where they are not. `isBehind`: the client
+   * sends faster than the server reads, and what arrives now has waited for longer than it may.
+   */
+  refusalFor: (connection: Connection, isBehind: boolean) => OverloadedError | undefined
+}
+
+/** After this long, a client that was behind is no longer assumed to be. */
+const behindForMs = 1_000
+
+/** The bytes of a control frame that are left for a close reason (RFC 6455, 5.5). */
+const closeReasonBytes = 123
+
+const { messagesPerTurn, unsentBytes } = fixedLimits
+
+/**
+ * One WebSocket that speaks graphql-transport-ws:
+ *
+ *   greeting ──(connection_init)──▶ authenticating ──(token verified)──▶ ready
+ *      └───────────────┴────────────────(closed by either side)────────────┴──▶ closed
+ *
+ * It is read while fewer than `messagesPerTurn` messages were read in this turn of the event loop and fewer than
+ * `unsentBytes` wait to be sent; a client that does not read its answers is not read from.
+ */
+export class Connection {
+  readonly operations = new Operations()
+  readonly #options: ConnectionOptions
+  readonly #state = new StateMachine('A WebSocket connection', 'greeting', {
+    greeting: ['authenticating', 'closed'],
+    authenticating: ['ready', 'closed'],
+    ready: ['closed'],
+    closed: [],
+  })
+  readonly #pings: Pings
+  #principal: Principal | null = null
+  /** What must be undone when the connection closes. */
+  #release: () => void = () => {}
+  #messagesInTurn = 0
+  #isBehind = false
+  #behindUntilMs = 0
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    const { socket, tcp, protocol, log, limits } = options
+    this.#pings = new Pings(socket)
+    const keepAlive = setInterval(() => this.#keepAlive(), limits.pingMs)
+    tcp.on('drain', () => this.#readOn())
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        send: (data) => this.#send(data),
+        close: (code, reason) => this.close(code, reason),
+        onPing: (payload) => this.#answerPing(payload),
+        onMessage: (handle) => socket.on('message', (data) => void this.#receive(String(data), handle)),
+      },
+      this,
+    )
+    // ws has closed the connection because of something that the client did.
+    socket.on('error', (err) => log.debug({ err }, 'a WebSocket failed'))
+    socket.once('close', (code, reason) => {
+      clearInterval(keepAlive)
+      this.#state.become('closed')
+      this.#release()
+      void closed(code, String(reason))
+    })
+  }
+
+  /** Null before the connection is ready, and for a client without a token. */
+  get principal(): Principal | null {
+    return this.#principal
+  }
+
+  get isOpen(): boolean {
+    const { socket } = this.#options
+    return socket.readyState === socket.OPEN
+  }
+
+  /** `connection_init` has arrived. */
+  beginAuthentication(): void {
+    this.#state.become('authenticating')
+  }
+
+  /** The token was verified. `release` is called when the connection closes. */
+  becomeReady(principal: Principal | null, release: () => void): void {
+    this.#state.become('ready')
+    this.#principal = principal
+    this.#release = release
+  }
+
+  /** A reason may quote the client, and ws throws where it is too long. */
+  close(code?: number, reason = ''): void {
+    this.#options.socket.close(code, Buffer.byteLength(reason) > closeReasonBytes ? '' : reason)
+  }
+
+  /** Closes the connection without waiting for the client. */
+  terminate(): void {
+    this.#options.socket.terminate()
+  }
+
+  #keepAlive(): void {
+    if (!this.#pings.isAnswered) return this.terminate()
+    this.#pings.isAnswered = false
+    this.#pings.send()
+  }
+
+  async #receive(text: string, handle: (text: string) => Promise<void>): Promise<void> {
+    if (this.#messagesInTurn++ === 0) this.#beginTurn()
+    if (this.#messagesInTurn === messagesPerTurn) this.#options.socket.pause()
+    if (this.#isRefused(text)) return
+    try {
+      await handle(text)
+    } catch (err) {
+      if (isServerMessage(err)) return this.close(CloseCode.BadRequest, 'Invalid message received')
+      this.#options.log.error({ err }, 'a WebSocket message could not be handled')
+      this.close(CloseCode.InternalServerError, 'Internal server error')
+    }
+  }
+
+  /** Refuses an operation before anything is parsed but its envelope. */
+  #isRefused(text: string): boolean {
+    if (this.#state.state !== 'ready') return false
+    const refusal = this.#options.refusalFor(this, this.#isBehind)
+    const id = refusal && operationIdOf(text)
+    if (!refusal || id === undefined) return false
+    void this.#send(`{"id":${JSON.stringify(id)},"type":"error","payload":${errorsJson(refusal)}}`)
+    return true
+  }
+
+  #beginTurn(): void {
+    this.#isBehind = performance.now() < this.#behindUntilMs
+    setImmediate(() => this.#endTurn())
+  }
+
+  #endTurn(): void {
+    const isMore = this.#messagesInTurn >= messagesPerTurn
+    const { waitingMs, roundTripMs } = this.#pings
+    const isLate = isMore && Math.max(waitingMs, roundTripMs) > this.#options.limits.waitMs
+    this.#behindUntilMs = isLate ? performance.now() + behindForMs : 0
+    if (isMore) this.#pings.send()
+    this.#messagesInTurn = 0
+    this.#readOn()
+  }
+
+  #readOn(): void {
+    const { socket } = this.#options
+    if (socket.isPaused && this.#messagesInTurn < messagesPerTurn && socket.bufferedAmount < unsentBytes)
+      socket.resume()
+  }
+
+  /** The promise resolves when more may be sent; a subscription awaits it and merges its events meanwhile. */
+  #send(data: string): void | Promise<void> {
+    const { socket, frames, tcp } = this.#options
+    if (!this.isOpen) return
+    frames.holdBack(tcp)
+    if (socket.bufferedAmount < unsentBytes) return socket.send(data)
+    socket.pause()
+    return new Promise((resolve) =>
+      socket.send(data, () => {
+        this.#readOn()
+        resolve()
+      }),
+    )
+  }
+
+  /** A pong returns the ping's payload, which may be nested too deeply to be written. */
+  #answerPing(payload: Record<string, unknown> | undefined): void | Promise<void> {
+    let pong: string
+    try {
+      pong = stringifyMessage({ type: MessageType.Pong, ...(payload ? { payload } : {}) })
+    } catch {
+      return this.close(CloseCode.BadRequest, 'Invalid message received')
+    }
+    return this.#send(pong)
+  }
+}
+
+/** The id of the operation that a message begins; undefined where it begins none. */
+function operationIdOf(text: string): string | undefined {
+  try {
+    const message = JSON.parse(text)
+    return message?.type === MessageType.Subscribe && typeof message.id === 'string' ? message.id : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** How graphql-ws rejects a message that only servers send. */
+function isServerMessage(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Unexpected message of type ')
+}

@@ -1,0 +1,153 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { sendNodeResponse } from '@whatwg-node/server'
+import type { DocumentNode, ExecutionArgs } from 'graphql'
+import { createYoga, type Plugin } from 'graphql-yoga'
+import type { Principal } from '../domain/principal.ts'
+import { InvalidInputError, type LatchkeyErrorCode } from '../errors.ts'
+import { errorsJson, statusOf } from '../http/respond.ts'
+import type { GraphQLEngine, PreparedArgs } from './engine.ts'
+import type { ErrorMask } from './mask-error.ts'
+import type { OperationRecord } from './operation-log.ts'
+
+/** What a request is answered with, beside the request itself. */
+export interface YogaContext {
+  principal: Principal | null
+  record: OperationRecord
+  /** Called before an event stream begins. Throws where there may be no further one. */
+  beginStream: () => void
+}
+
+export interface YogaOptions {
+  engine: GraphQLEngine
+  errorMask: ErrorMask
+}
+
+export type AnswerWithYoga = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: YogaContext,
+) => Promise<void>
+
+/** Yoga over the engine: everything but JSON in, JSON out. Queries by GET, event streams, forms. */
+export function createYogaHandler({ engine, errorMask }: YogaOptions): AnswerWithYoga {
+  const invalidDocuments: InvalidDocuments = new WeakSet()
+  const yoga = createYoga<YogaContext>({
+    schema: engine.schema,
+    maskedErrors: { maskError: (error) => errorMask.mask(error) },
+    plugins: [
+      useEngine(engine, invalidDocuments),
+      useReadableParameters(),
+      useErrorStatus(errorMask, invalidDocuments),
+      useExplainedStatus(),
+    ],
+    graphiql: false,
+    // The server sets CORS headers on every response, its own included.
+    cors: false,
+    // The engine has a cache of its own.
+    parserAndValidationCache: false,
+    batching: false,
+    multipart: false,
+    landingPage: false,
+    logging: false,
+  })
+  // Yoga's own listener would send a stack trace where it fails. Here it throws, and the server handles it.
+  return async (request, response, context) => {
+    const answer = await yoga.handleNodeRequestAndResponse(request, response, context)
+    await sendNodeResponse(answer, response, request, false)
+  }
+}
+
+/** Requests whose document was refused; for application/json, the specification wants these answered with 200. */
+type InvalidDocuments = WeakSet<OperationRecord>
+
+/** Replaces each of Yoga's phases with the engine's. */
+function useEngine(engine: GraphQLEngine, invalidDocuments: InvalidDocuments): Plugin<YogaContext> {
+  return {
+    onParse({ context, setParseFn }) {
+      setParseFn((source: string) => {
+        invalidDocuments.add(context.record)
+        return engine.parse(source)
+      })
+    },
+    onValidate({ context, setValidationFn }) {
+      setValidationFn(((_schema: unknown, document: DocumentNode) => {
+        const errors = engine.validate(document)
+        if (errors.length === 0) invalidDocuments.delete(context.record)
+        return errors
+      }) as never)
+    },
+    onExecute: ({ setExecuteFn }) =>
+      setExecuteFn(async (args: ExecutionArgs) => engine.execute(await argsOf(engine, args))),
+    onSubscribe: ({ setSubscribeFn }) =>
+      setSubscribeFn(async (args: ExecutionArgs) => {
+        ;(args.contextValue as YogaContext).beginStream()
+        return await engine.subscribe(await argsOf(engine, args))
+      }),
+  }
+}
+
+async function argsOf(engine: GraphQLEngine, yogaArgs: ExecutionArgs): Promise<PreparedArgs> {
+  const { document, operationName, variableValues, contextValue } = yogaArgs
+  const { principal, record } = contextValue as YogaContext
+  const prepared = engine.operationOf(document, operationName)
+  record.noteOperation(prepared.label)
+  return await engine.argsOf(prepared, { operationName, variables: variableValues as never }, principal)
+}
+
+/** Yoga takes variables and extensions in a URL or a form that are not JSON for a defect of the server. */
+function useReadableParameters(): Plugin {
+  return {
+    onRequestParse({ requestParser, setRequestParser }) {
+      if (!requestParser) return
+      setRequestParser(async (request) => {
+        try {
+          return await requestParser(request)
+        } catch (cause) {
+          if (!(cause instanceof SyntaxError)) throw cause
+          const message = 'The variables and the extensions have to be JSON.'
+          throw new InvalidInputError([{ path: [], message }], { cause })
+        }
+      })
+    },
+  }
+}
+
+/** Yoga reads an error's status from `extensions.http`, which it does not send. `spec` is its word for 200 in JSON. */
+function useErrorStatus(errorMask: ErrorMask, invalidDocuments: InvalidDocuments): Plugin<YogaContext> {
+  return {
+    onResultProcess({ result, setResult, serverContext }) {
+      if (!('errors' in result) || !result.errors) return
+      const isExecuted = 'data' in result
+      const spec = invalidDocuments.has(serverContext.record)
+      const errors = result.errors.map((error) => {
+        const masked = errorMask.mask(error)
+        const status = statusOf[masked.extensions.code as LatchkeyErrorCode]
+        if (!isExecuted) masked.extensions.http ??= { status, spec }
+        return masked
+      })
+      serverContext.record.noteErrors(errors)
+      setResult({ ...result, errors })
+    },
+  }
+}
+
+/** What Yoga refuses without saying why. */
+const explanations: Record<number, string> = {
+  406: 'The response cannot be given in that type. Accept application/json, or text/event-stream.',
+  415: 'The body has a type that cannot be read. Send application/json.',
+}
+
+function useExplainedStatus(): Plugin {
+  return {
+    onResponse({ response, setResponse, fetchAPI }) {
+      const message = explanations[response.status]
+      if (message === undefined || response.body !== null) return
+      const body = `{"errors":${errorsJson(new InvalidInputError([{ path: [], message }]))}}`
+      const headers = {
+        ...Object.fromEntries(response.headers),
+        'content-type': 'application/json; charset=utf-8',
+      }
+      setResponse(new fetchAPI.Response(body, { status: response.status, headers }))
+    },
+  }
+}
