@@ -13,7 +13,7 @@ import {
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Principal } from '../domain/principal.ts'
 import { InvalidInputError, type LatchkeyErrorCode } from '../errors.ts'
-import { type Context, createContext, type Services } from '../schema/context.ts'
+import { type Context, createContext, type ResolverServices } from '../schema/context.ts'
 import { schema as latchkeySchema } from '../schema/index.ts'
 import { DocumentCache, noErrorCache } from './document-cache.ts'
 import { useDocumentLimits } from './document-limits.ts'
@@ -32,7 +32,7 @@ export interface RequestContext {
 }
 
 export interface GraphQLOptions {
-  services: Services
+  services: ResolverServices
   maskError: MaskError
   /** Left out: no explorer, and no introspection. */
   graphiql?: GraphiQL | undefined

@@ -11,7 +11,7 @@ import {
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import type { Principal } from '../domain/principal.ts'
-import { type Context, createContext, type Services } from '../schema/context.ts'
+import { type Context, createContext, type ResolverServices } from '../schema/context.ts'
 import { operationLabel } from './operation-record.ts'
 
 type MaybePromise<T> = T | Promise<T>
@@ -51,7 +51,7 @@ export class PreparedOperation {
   }
 
   /** The context to execute it in; at once where there is nothing to be waited for, as for gateways. */
-  context(services: Services, principal: Principal | null): MaybePromise<Context> {
+  context(services: ResolverServices, principal: Principal | null): MaybePromise<Context> {
     const known = principal && this.#contexts?.get(principal)
     if (known) return known
     const context = createContext(services, principal)
