@@ -2,14 +2,6 @@ import { setTimeout } from 'node:timers/promises'
 import type { GraphQLSchema } from 'graphql'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
-import { Accounts } from './domain/accounts.ts'
-import { Catalogue } from './domain/catalogue.ts'
-import { ApiKeys } from './domain/keys.ts'
-import type { LiveUsageStore } from './domain/live-usage/account-hub.ts'
-import { LiveUsage } from './domain/live-usage/live-usage.ts'
-import { Meter } from './domain/metering/meter.ts'
-import type { UsageStore } from './domain/metering/usage-store.ts'
-import { SecretVault } from './domain/secret-vault.ts'
 import { AccountConnections } from './http/account-connections.ts'
 import { createAdmission } from './http/admission.ts'
 import { createAuthenticate } from './http/authenticate.ts'
@@ -22,16 +14,10 @@ import { answerPlainPost } from './http/plain-post.ts'
 import { createHttpServer, listen } from './http/server.ts'
 import { serveWebSocket } from './http/websocket.ts'
 import type { Logger } from './log.ts'
-import type { Services } from './schema/context.ts'
-import { SqlAccountStore } from './storage/account-store.ts'
-import { type Database, type DatabaseServer, openDatabase } from './storage/database.ts'
-import { inProcessEventBus, redisEventBus } from './storage/event-bus.ts'
-import { SqlApiKeyStore } from './storage/key-store.ts'
-import { migrate } from './storage/migrate.ts'
+import { createServices, databaseServerOf, prepareDatabase, type Services } from './services.ts'
+import { type Database, openDatabase } from './storage/database.ts'
 import { queryUntil } from './storage/query-until.ts'
-import { defaultCatalogue, seedCatalogue } from './storage/seed.ts'
 import { isUnavailable } from './storage/unavailable.ts'
-import { SqlUsageStore } from './storage/usage-store.ts'
 
 export interface AppOptions {
   config: Config
@@ -63,9 +49,6 @@ export interface App {
 
 /** Of the time to stop in: what answering may take. The rest is for closing connections and the database. */
 const answeringShare = 0.8
-
-/** DEFAULT_PLAN does not name a plan of the database. */
-export class UnknownDefaultPlanError extends Error {}
 
 /**
  * Opens the database, brings it up to date, puts the parts together and listens.
@@ -103,96 +86,6 @@ export async function createApp(options: AppOptions): Promise<App> {
     await database.close()
     throw error
   }
-}
-
-/** What the settings say of the database server; undefined for the embedded database. */
-export function databaseServerOf(config: Config): DatabaseServer | undefined {
-  if (config.databaseUrl === undefined) return undefined
-  return {
-    url: config.databaseUrl,
-    poolSize: config.databasePoolSize,
-    connectTimeoutMs: config.databaseConnectTimeoutMs,
-    statementTimeoutMs: config.databaseStatementTimeoutMs,
-    meterTimeoutMs: config.meterTimeoutMs,
-  }
-}
-
-/** Everything but the transports, over an open database. Tests give a usage store that fails as they say. */
-export function createServices(
-  config: Config,
-  log: Logger,
-  clock: Clock,
-  { pool, meteringPool, prisma, maxCommits }: Database,
-  usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool, meteringPool),
-) {
-  const redis = config.redisUrl
-    ? redisEventBus({
-        url: config.redisUrl,
-        prefix: config.redisPrefix,
-        onError: (err) => log.warn({ err }, 'Redis does not answer'),
-      })
-    : undefined
-  const liveUsage = new LiveUsage({
-    store: usage,
-    bus: redis ?? inProcessEventBus(),
-    clock,
-    intervalMs: config.liveIntervalMs,
-    lateCommitMs: config.meterTimeoutMs,
-  })
-  const meter = new Meter({
-    store: usage,
-    clock,
-    maxCommits,
-    maxWaitingCalls: config.limits.waitingCalls,
-    maxWaitMs: config.limits.waitMs,
-    timeoutMs: config.meterTimeoutMs,
-    counted: (month, at, charge) => liveUsage.counted(month, at, charge),
-    uncertain: () => liveUsage.uncertain(),
-  })
-  const changed = (accountId: string) => liveUsage.accountChanged(accountId)
-  const vault = new SecretVault(config.encryptionKeys)
-  const keys = new ApiKeys({
-    store: new SqlApiKeyStore(prisma),
-    vault,
-    clock,
-    prefix: config.keyPrefix,
-    changed,
-  })
-  const accountStore = new SqlAccountStore(prisma)
-  const accounts = new Accounts({
-    store: accountStore,
-    keys,
-    clock,
-    defaultPlan: config.defaultPlan,
-    changed,
-  })
-  const catalogue = new Catalogue(accountStore, clock, () => liveUsage.plansChanged())
-  const services: Services = { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma }
-  return {
-    services,
-    async stop() {
-      await meter.stop()
-      liveUsage.close()
-      await redis?.close()
-    },
-  }
-}
-
-/** Brings the database up to date and seeds it. */
-export async function prepareDatabase(
-  { catalogue, defaultPlan }: Config,
-  log: Logger,
-  { pool, prisma }: Database,
-  services: Services,
-): Promise<void> {
-  const migrations = await migrate(pool)
-  if (migrations.length > 0) log.info({ migrations }, 'migrations applied')
-  if (await seedCatalogue(prisma, services.catalogue, catalogue ?? defaultCatalogue))
-    log.info('catalogue seeded')
-  if ((await prisma.plan.count({ where: { slug: defaultPlan } })) === 0)
-    throw new UnknownDefaultPlanError(
-      `DEFAULT_PLAN: there is no plan ${JSON.stringify(defaultPlan)} in the database.`,
-    )
 }
 
 async function startTransports(

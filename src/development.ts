@@ -7,8 +7,8 @@ import { z } from 'zod'
 import { type AuthConfig, ConfigError, type DevelopmentSecrets } from './config.ts'
 import type { Scope } from './domain/principal.ts'
 import type { Explorer } from './http/graphiql.ts'
-import type { Services } from './schema/context.ts'
 import { globalIdOf } from './schema/global-id.ts'
+import type { Services } from './services.ts'
 
 // What only development does: secrets made up for itself, tokens signed with them, and a demo account.
 

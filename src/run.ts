@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { createApp, UnknownDefaultPlanError } from './app.ts'
+import { createApp } from './app.ts'
 import { type Config, ConfigError, readProcessConfig } from './config.ts'
 import {
   demoCustomerToken,
@@ -9,7 +9,7 @@ import {
   seedDemoAccount,
 } from './development.ts'
 import { createLogger, type Logger } from './log.ts'
-import type { Services } from './schema/context.ts'
+import { type Services, UnknownDefaultPlanError } from './services.ts'
 import { DataDirInUseError } from './storage/embedded.ts'
 import { NoConnectionError, SchemaError } from './storage/migrate.ts'
 import { CatalogueFileError } from './storage/seed.ts'

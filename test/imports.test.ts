@@ -30,7 +30,7 @@ const allowed: Record<string, string[]> = {
   'setting-types.ts': ['domain'],
   'config.ts': ['domain', 'log.ts', 'setting-types.ts'],
 }
-const compositionRoot = ['main.ts', 'run.ts', 'app.ts', 'development.ts', 'tools']
+const compositionRoot = ['main.ts', 'run.ts', 'app.ts', 'services.ts', 'development.ts', 'tools']
 
 /** Packages and modules of Node.js that would bring a transport or a database into a layer. */
 const transports = /^(graphql(-.+)?|@graphql-.+|ws|node:(http|https|http2|net))(\/|$)/

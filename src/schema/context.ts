@@ -8,20 +8,20 @@ import { hasScope, type Principal } from '../domain/principal.ts'
 import type { SecretVault } from '../domain/secret-vault.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
 
-/** What resolvers work with; put together once, in app.ts. */
-export interface Services {
-  accounts: Accounts
-  keys: ApiKeys
-  catalogue: Catalogue
-  meter: Meter
-  liveUsage: LiveUsage
-  vault: SecretVault
+/** What resolvers need. The composition root provides it. */
+export interface ResolverServices {
+  accounts: Pick<Accounts, 'findOrCreate' | 'save'>
+  keys: Pick<ApiKeys, 'add' | 'regenerate' | 'setNote' | 'configureAccess' | 'remove'>
+  catalogue: Pick<Catalogue, 'savePlan' | 'saveApiCall'>
+  meter: Pick<Meter, 'admit'>
+  liveUsage: Pick<LiveUsage, 'watch'>
+  vault: Pick<SecretVault, 'open'>
   clock: Clock
   prisma: PrismaClient
 }
 
 /** What every resolver is given. */
-export interface Context extends Services {
+export interface Context extends ResolverServices {
   /** Null where the request carries no token. */
   principal: Principal | null
   /** The account that the token names; null for tokens of operators and gateways. */
@@ -29,10 +29,13 @@ export interface Context extends Services {
 }
 
 /**
- * The context of one operation; at once where there is nothing to be waited for, as for gateways. A customer's
- * account is created here when its token is seen for the first time.
+ * The context of one operation. Not a promise unless it must look up a customer's account, which it creates when the
+ * customer's token is first seen: gateways meter without waiting for a microtask.
  */
-export function createContext(services: Services, principal: Principal | null): Context | Promise<Context> {
+export function createContext(
+  services: ResolverServices,
+  principal: Principal | null,
+): Context | Promise<Context> {
   if (principal?.accountExternalId === undefined || !usesAccount(principal))
     return contextOf(services, principal, null)
   return services.accounts
@@ -44,8 +47,12 @@ function usesAccount(principal: Principal): boolean {
   return hasScope(principal, 'keys:read') || hasScope(principal, 'keys:write')
 }
 
-/** Field by field: there is one of these for every metered call, and to spread an object costs several times as much. */
-function contextOf(services: Services, principal: Principal | null, ownAccountId: string | null): Context {
+/** Field by field: every metered call creates a context, and spreading an object costs several times as much. */
+function contextOf(
+  services: ResolverServices,
+  principal: Principal | null,
+  ownAccountId: string | null,
+): Context {
   const { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma } = services
   return {
     accounts,
