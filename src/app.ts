@@ -1,59 +1,36 @@
 import { setTimeout } from 'node:timers/promises'
-import type { GraphQLSchema } from 'graphql'
 import { type Clock, systemClock } from './clock.ts'
 import type { Config } from './config.ts'
-import { AccountConnections } from './http/account-connections.ts'
-import { createAdmission } from './http/admission.ts'
-import { createAuthenticate } from './http/authenticate.ts'
-import { createClientArea } from './http/client-area.ts'
-import { createGraphiQL, type Explorer } from './http/graphiql.ts'
-import { createGraphQLPipeline } from './http/graphql.ts'
-import { createMaskError } from './http/mask-error.ts'
-import { createOrigins } from './http/origins.ts'
-import { answerPlainPost } from './http/plain-post.ts'
-import { createHttpServer, listen } from './http/server.ts'
-import { serveWebSocket } from './http/websocket.ts'
 import type { Logger } from './log.ts'
+import type { Explorer } from './pages/graphiql.ts'
 import { createServices, databaseServerOf, prepareDatabase, type Services } from './services.ts'
-import { type Database, openDatabase } from './storage/database.ts'
-import { queryUntil } from './storage/query-until.ts'
-import { isUnavailable } from './storage/unavailable.ts'
+import { openDatabase } from './storage/database.ts'
+import { startTransports, type TransportOptions } from './transports.ts'
 
-export interface AppOptions {
+export interface AppOptions extends Pick<TransportOptions, 'demoToken' | 'clientAreaDirectory' | 'schema'> {
   config: Config
   log: Logger
   clock?: Clock
-  /** Reads what GraphiQL is filled in with; left out, there are placeholders. */
+  /** Reads what GraphiQL is filled in with. Left out: placeholders. */
   explorer?: ((services: Services) => Promise<Explorer>) | undefined
-  /** Makes a token for the client area; left out, it has none but its host's. */
-  demoToken?: (() => Promise<string>) | undefined
-  /** Where the built client area is; left out, where the build puts it. */
-  clientAreaDirectory?: string | undefined
-  /** False: Yoga answers every request. What is answered is the same, which tests hold it to. */
-  plainHttp?: boolean | undefined
-  /** Another schema in place of Latchkey's own; the bench puts a no-op beside it. */
-  schema?: GraphQLSchema | undefined
 }
 
 export interface App {
   /** Where it listens: `http://host:port`. */
   url: string
-  /** For those who prepare data: the start-up of development, and tests. */
+  /** For preparing data: in development's start-up, and in tests. */
   services: Services
   /**
-   * `/ready` says no for `delayMs` (0 where left out) while all else goes on; then what has been accepted is answered
-   * and everything closed. Harmless when called again.
+   * Answers 503 at `/ready` for `delayMs` (0 by default) while everything else goes on; then answers what was accepted
+   * and closes everything. Harmless when called again.
    */
   stop(options?: { delayMs?: number }): Promise<void>
 }
 
-/** Of the time to stop in: what answering may take. The rest is for closing connections and the database. */
-const answeringShare = 0.8
-
 /**
- * Opens the database, brings it up to date, puts the parts together and listens.
- * @throws DataDirInUseError, UnknownDefaultPlanError, what the database cannot be opened or migrated with, and
- * Node's EADDRINUSE
+ * Opens the database, migrates it, puts the parts together and listens.
+ * @throws DataDirInUseError, UnknownDefaultPlanError, whatever opening or migrating the database fails with, and Node's
+ * EADDRINUSE
  */
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, log, clock = systemClock } = options
@@ -65,7 +42,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   const parts = createServices(config, log, clock, database)
   try {
     await prepareDatabase(config, log, database, parts.services)
-    const transports = await startTransports(options, clock, database, parts.services)
+    const { services } = parts
+    const { explorer: readExplorer } = options
+    const explorer = readExplorer && (() => readExplorer(services))
+    const transports = await startTransports({ ...options, explorer, clock, database, services })
     let stopped: Promise<void> | undefined
     return {
       url: transports.url,
@@ -85,63 +65,5 @@ export async function createApp(options: AppOptions): Promise<App> {
     await parts.stop()
     await database.close()
     throw error
-  }
-}
-
-async function startTransports(
-  { config, log, explorer, demoToken, clientAreaDirectory, plainHttp = true, schema }: AppOptions,
-  clock: Clock,
-  { pool }: Database,
-  services: Services,
-): Promise<{ url: string; announceStop: () => void; stop: (withinMs: number) => Promise<void> }> {
-  const maskError = createMaskError({ log, isUnavailable, hideSuggestions: !config.graphiql })
-  const authenticate = createAuthenticate(config.auth, clock)
-  const graphiql = config.graphiql ? createGraphiQL(explorer && (() => explorer(services))) : undefined
-  const pipeline = createGraphQLPipeline({ services, maskError, graphiql, schema })
-  const checkReady = async () =>
-    void (await queryUntil(pool, AbortSignal.timeout(config.meterTimeoutMs), { text: 'select 1' }))
-  const requestLogLevel = config.production ? 'info' : 'debug'
-  const { corsOrigins, clientAreaOrigin: hostOrigin } = config
-  const origins = createOrigins(corsOrigins && [...corsOrigins, ...(hostOrigin ? [hostOrigin] : [])])
-  const { limits } = config
-  const accountConnections = new AccountConnections(limits.webSocketsPerAccount)
-  const shared = {
-    pipeline,
-    authenticate,
-    maskError,
-    log,
-    requestLogLevel,
-    limits,
-    accountConnections,
-    origins,
-    admission: createAdmission({
-      meter: services.meter,
-      waitingQueries: () => pool.waitingCount,
-      maxWaitingQueries: limits.waitingQueries,
-    }),
-  } as const
-  const http = createHttpServer({
-    ...shared,
-    checkReady,
-    answerPlain: plainHttp ? answerPlainPost : undefined,
-    clientArea: config.clientArea
-      ? await createClientArea({ log, directory: clientAreaDirectory, hostOrigin, demoToken })
-      : undefined,
-  })
-  const webSocket = serveWebSocket({
-    ...shared,
-    server: http.server,
-    isAnswering: http.isAnswering,
-    clock,
-  })
-  const port = await listen(http.server, config.host, config.port)
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host
-  return {
-    url: `http://${host}:${port}`,
-    announceStop: http.announceStop,
-    async stop(withinMs) {
-      const answerMs = withinMs * answeringShare
-      await Promise.all([http.stop(answerMs), webSocket.stop(answerMs, (withinMs - answerMs) / 2)])
-    },
   }
 }

@@ -6,7 +6,7 @@ import { SignJWT } from 'jose'
 import { z } from 'zod'
 import { type AuthConfig, ConfigError, type DevelopmentSecrets } from './config.ts'
 import type { Scope } from './domain/principal.ts'
-import type { Explorer } from './http/graphiql.ts'
+import type { Explorer } from './pages/graphiql.ts'
 import { globalIdOf } from './schema/global-id.ts'
 import type { Services } from './services.ts'
 

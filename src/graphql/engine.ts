@@ -127,7 +127,9 @@ export class GraphQLEngine {
   }
 
   /** Starts a subscription. The errors of its events are not masked yet. */
-  subscribe(args: ExecutionArgs): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+  subscribe(
+    args: ExecutionArgs,
+  ): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
     return subscribe(args)
   }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Authenticator } from '../auth/authenticator.ts'
 import {
   InvalidInputError,
   type LatchkeyError,
@@ -6,7 +7,6 @@ import {
   UnauthenticatedError,
   UnavailableError,
 } from '../errors.ts'
-import type { Authenticate } from '../auth/authenticate.ts'
 import { BodyError, ClientGoneError, createBodyReader, type ReadBody } from '../http/body.ts'
 import { sendRefusal, statusOf } from '../http/respond.ts'
 import { fixedLimits, type Limits } from '../limits.ts'
@@ -22,7 +22,7 @@ import { type AnswerWithYoga, createYogaHandler } from './yoga.ts'
 
 export interface GraphQLOverHttpOptions {
   engine: GraphQLEngine
-  authenticate: Authenticate
+  authenticator: Authenticator
   errorMask: ErrorMask
   admission: Admission
   connectionQuota: ConnectionQuota
@@ -39,7 +39,10 @@ const tooManyStreams = new OverloadedError(
 )
 const stoppingError = new UnavailableError('The server is shutting down.')
 const noOperation = new InvalidInputError([
-  { path: ['query'], message: 'The request has no operation. Send it as JSON in a POST, or as ?query= in a GET.' },
+  {
+    path: ['query'],
+    message: 'The request has no operation. Send it as JSON in a POST, or as ?query= in a GET.',
+  },
 ])
 const noToken = new UnauthenticatedError('Send a bearer token: Authorization: Bearer <token>.')
 
@@ -110,8 +113,8 @@ export class GraphQLOverHttp {
     body: Buffer,
     record: OperationRecord,
   ): Promise<void> {
-    const { authenticate, admission } = this.#options
-    const principal = await authenticate(request.headers.authorization)
+    const { authenticator, admission } = this.#options
+    const principal = await authenticator.authenticate(request.headers.authorization)
     const refusal = admission.refusalFor(principal)
     if (refusal) throw refusal
     const jsonType = jsonTypeOf(request)

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sendNodeResponse } from '@whatwg-node/server'
-import type { DocumentNode, ExecutionArgs } from 'graphql'
+import { type DocumentNode, type ExecutionArgs, GraphQLError } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Principal } from '../domain/principal.ts'
 import { InvalidInputError, type LatchkeyErrorCode } from '../errors.ts'
@@ -33,7 +33,7 @@ export function createYogaHandler({ engine, errorMask }: YogaOptions): AnswerWit
   const invalidDocuments: InvalidDocuments = new WeakSet()
   const yoga = createYoga<YogaContext>({
     schema: engine.schema,
-    maskedErrors: { maskError: (error) => errorMask.mask(error) },
+    maskedErrors: { maskError: (error) => masked(errorMask, error) },
     plugins: [
       useEngine(engine, invalidDocuments),
       useReadableParameters(),
@@ -65,14 +65,18 @@ function useEngine(engine: GraphQLEngine, invalidDocuments: InvalidDocuments): P
   return {
     onParse({ context, setParseFn }) {
       setParseFn((source: string) => {
-        invalidDocuments.add(context.record)
-        return engine.parse(source)
+        try {
+          return engine.parse(source)
+        } catch (error) {
+          invalidDocuments.add(context.record)
+          throw error
+        }
       })
     },
     onValidate({ context, setValidationFn }) {
       setValidationFn(((_schema: unknown, document: DocumentNode) => {
         const errors = engine.validate(document)
-        if (errors.length === 0) invalidDocuments.delete(context.record)
+        if (errors.length > 0) invalidDocuments.add(context.record)
         return errors
       }) as never)
     },
@@ -112,23 +116,30 @@ function useReadableParameters(): Plugin {
   }
 }
 
-/** Yoga reads an error's status from `extensions.http`, which it does not send. `spec` is its word for 200 in JSON. */
+/** Gives every error a status, which Yoga reads from `extensions.http` and does not send. */
 function useErrorStatus(errorMask: ErrorMask, invalidDocuments: InvalidDocuments): Plugin<YogaContext> {
   return {
     onResultProcess({ result, setResult, serverContext }) {
       if (!('errors' in result) || !result.errors) return
-      const isExecuted = 'data' in result
-      const spec = invalidDocuments.has(serverContext.record)
-      const errors = result.errors.map((error) => {
-        const masked = errorMask.mask(error)
-        const status = statusOf[masked.extensions.code as LatchkeyErrorCode]
-        if (!isExecuted) masked.extensions.http ??= { status, spec }
-        return masked
-      })
-      serverContext.record.noteErrors(errors)
+      const { record } = serverContext as unknown as YogaContext
+      const errors = result.errors.map((error) => masked(errorMask, error))
+      record.noteErrors(errors)
+      if (!('data' in result))
+        for (const { extensions } of errors) {
+          const status = statusOf[extensions.code as LatchkeyErrorCode]
+          // `spec` is Yoga's word for 200 in application/json. It sets it too often.
+          extensions.http = { status, ...(extensions.http ?? {}), spec: invalidDocuments.has(record) }
+        }
       setResult({ ...result, errors })
     },
   }
+}
+
+/** Masks an error, and keeps the status and the headers that Yoga wants to refuse a request with. */
+function masked(errorMask: ErrorMask, error: unknown): GraphQLError {
+  const result = errorMask.mask(error)
+  if (error instanceof GraphQLError && error.extensions.http) result.extensions.http = error.extensions.http
+  return result
 }
 
 /** What Yoga refuses without saying why. */

@@ -19,7 +19,9 @@ export class ClientGoneError extends Error {}
 /** A body that is too large is discarded up to this multiple of the limit, so that the client reads the refusal. */
 const discardFactor = 16
 
-const tooManyBodies = new OverloadedError('Too many large requests are being received. Try again in a moment.')
+const tooManyBodies = new OverloadedError(
+  'Too many large requests are being received. Try again in a moment.',
+)
 
 /** Reads a request's whole body. @throws BodyError, OverloadedError, ClientGoneError */
 export type ReadBody = (request: IncomingMessage) => Promise<Buffer>

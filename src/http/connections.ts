@@ -38,6 +38,7 @@ export class Connections {
 
   /** Closes connections that browsers opened in advance and never used. Node.js takes them for busy. */
   closeUnused(): void {
-    for (const socket of this.#open.keys()) if ('bytesRead' in socket && socket.bytesRead === 0) socket.destroy()
+    for (const socket of this.#open.keys())
+      if ('bytesRead' in socket && socket.bytesRead === 0) socket.destroy()
   }
 }

@@ -61,11 +61,7 @@ export function sendText(
 const readWaitMs = 1_000
 
 /** Refuses where there is no response object to write to: malformed HTTP, and upgrades. Closes the connection. */
-export function refuseConnection(
-  socket: Duplex,
-  error: LatchkeyError,
-  status = statusOf[error.code],
-): void {
+export function refuseConnection(socket: Duplex, error: LatchkeyError, status = statusOf[error.code]): void {
   const body = `{"errors":${errorsJson(error)}}`
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

@@ -110,7 +110,7 @@ export class HttpServer {
       if (this.#stopping) this.server.closeIdleConnections()
     })
     const target = targetOf(request)
-    if (!target) return sendRefusal(response, unreadableTarget)
+    if (!target) return void sendRefusal(response, unreadableTarget)
     const { pathname, search } = target
     // Everything further on sees the target without a host: requests of proxies may name one.
     request.url = pathname + search
@@ -119,7 +119,7 @@ export class HttpServer {
       for (const [name, value] of headersForBrowsers) response.setHeader(name, value)
       if (!route?.isPage && this.#options.cors.apply(request, response)) return
     }
-    if (!route) return sendProblem(response, 404, 'There is nothing here. GraphQL is at /graphql.')
+    if (!route) return void sendProblem(response, 404, 'There is nothing here. GraphQL is at /graphql.')
     void this.#answer(route, request, response, pathname)
   }
 

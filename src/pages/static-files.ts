@@ -94,9 +94,8 @@ function absent(error: NodeJS.ErrnoException): string[] {
   throw error
 }
 
-/** The encoding that the client prefers, the smallest among equals; undefined where it accepts none. */
+/** The smallest encoding that the client accepts; undefined where it accepts none. */
 function encodingFor(request: IncomingMessage): Encoding | undefined {
-  const preferred = ['br', 'gzip', 'identity']
-  const encoding = new Negotiator(request).encoding(preferred, { preferred })
-  return encoding === 'br' || encoding === 'gzip' ? encoding : undefined
+  const accepted = new Negotiator(request).encodings(['br', 'gzip'])
+  return accepted.includes('br') ? 'br' : accepted.includes('gzip') ? 'gzip' : undefined
 }

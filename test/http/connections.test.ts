@@ -1,19 +1,19 @@
 import { once } from 'node:events'
 import { connect, Server, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { httpPaths, startApp, type TestApp } from '../support/app.ts'
+import { startApp, type TestApp } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import { post } from '../support/http.ts'
 import { rawRequest } from '../support/raw-request.ts'
 
 const largestBody = 1_048_576
 
-describe.each(httpPaths)('a connection to the HTTP server, by %s,', (_path, plainHttp) => {
+describe('a connection to the HTTP server', () => {
   let app: TestApp
   let authorization: string
 
   beforeAll(async () => {
-    app = await startApp({ plainHttp })
+    app = await startApp()
     const customer = await createCustomer(app, {})
     authorization = `Bearer ${customer.token}`
   })

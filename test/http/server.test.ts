@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { httpPaths, startApp, type TestApp } from '../support/app.ts'
+import { startApp, type TestApp } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import { answerOf, contentsOf, expectRefusal, post } from '../support/http.ts'
 import { rawRequest } from '../support/raw-request.ts'
@@ -9,12 +9,12 @@ import { rawRequest } from '../support/raw-request.ts'
 const addApiKey = 'mutation { addApiKey(input: {}) { __typename } }'
 const largestBody = 1_048_576
 
-describe.each(httpPaths)('the HTTP server, by %s', (_path, plainHttp) => {
+describe('the HTTP server', () => {
   let app: TestApp
   let authorization: string
 
   beforeAll(async () => {
-    app = await startApp({ plainHttp, environment: { CLIENT_AREA: 'off' } })
+    app = await startApp({ environment: { CLIENT_AREA: 'off' } })
     const customer = await createCustomer(app, {})
     authorization = `Bearer ${customer.token}`
   })

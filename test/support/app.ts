@@ -21,12 +21,6 @@ export type DatabaseKind = 'embedded' | 'PostgreSQL'
 /** The databases that are there, for `describe.each`: the embedded one always is. */
 export const databases: DatabaseKind[] = inject('postgres') ? ['embedded', 'PostgreSQL'] : ['embedded']
 
-/** The two ways that a request over HTTP can be answered in, for `describe.each`: they must not differ. */
-export const httpPaths = [
-  ['the plain path and Yoga', true],
-  ['Yoga alone', false],
-] as const
-
 /** For tests of the server rather than of a database: the one that starts in a quarter of the other's time. */
 export const quickestDatabase: DatabaseKind = inject('postgres') ? 'PostgreSQL' : 'embedded'
 
@@ -65,8 +59,6 @@ export interface TestAppOptions {
   explorer?: AppOptions['explorer']
   demoToken?: AppOptions['demoToken']
   clientAreaDirectory?: string
-  /** False: Yoga answers every request over HTTP. */
-  plainHttp?: boolean
 }
 
 /** A database of a test's own. */
@@ -144,8 +136,8 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     },
   )
   const log = createLogger(config.logLevel, createWriteStream(inject('logFile'), { flags: 'a' }))
-  const { explorer, demoToken, clientAreaDirectory, plainHttp } = options
-  const app = await createApp({ config, log, clock, explorer, demoToken, clientAreaDirectory, plainHttp })
+  const { explorer, demoToken, clientAreaDirectory } = options
+  const app = await createApp({ config, log, clock, explorer, demoToken, clientAreaDirectory })
   const ownsStorage = options.ownsStorage ?? !options.storage
   const stop = async () => {
     await app.stop()

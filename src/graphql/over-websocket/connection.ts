@@ -119,7 +119,7 @@ export class Connection {
   }
 
   #keepAlive(): void {
-    if (!this.#pings.isAnswered) return this.terminate()
+    if (!this.#pings.isAnswered) return void this.terminate()
     this.#pings.isAnswered = false
     this.#pings.send()
   }

@@ -5,14 +5,14 @@ import type { Duplex } from 'node:stream'
 import type { ExecutionArgs, FormattedExecutionResult, GraphQLError } from 'graphql'
 import {
   CloseCode,
-  type Context as ProtocolContext,
   handleProtocols,
   makeServer,
+  type Context as ProtocolContext,
   type Server,
   type SubscribePayload,
 } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
-import type { Authenticate } from '../../auth/authenticate.ts'
+import type { Authenticator } from '../../auth/authenticator.ts'
 import type { Clock } from '../../clock.ts'
 import type { Principal } from '../../domain/principal.ts'
 import { ForbiddenError, NotFoundError, OverloadedError, UnavailableError } from '../../errors.ts'
@@ -31,7 +31,7 @@ import { Frames } from './frames.ts'
 
 export interface GraphQLOverWebSocketOptions {
   engine: GraphQLEngine
-  authenticate: Authenticate
+  authenticator: Authenticator
   errorMask: ErrorMask
   admission: Admission
   connectionQuota: ConnectionQuota
@@ -96,14 +96,15 @@ export class GraphQLOverWebSocket {
       subscribe: (args) => engine.subscribe(args as ExecutionArgs),
       onConnect: (context) => this.#authenticate(context),
       onSubscribe: ({ extra }, _id, payload) => this.#begin(extra, payload),
-      onNext: ({ extra }, _id, payload, _args, { errors, ...result }) => {
-        if (!errors) return
-        const masked = errors.map(options.errorMask.mask)
-        extra.operations.recordOf(payload)?.noteErrors(masked)
-        return { ...(result as FormattedExecutionResult), errors: masked }
+      // The events of a subscription have not passed through the engine, nor has the error that ends one.
+      onNext: ({ extra }, _id, payload, _args, result) => {
+        if (!result.errors) return
+        const errors = result.errors.map(options.errorMask.mask)
+        extra.operations.recordOf(payload)?.noteErrors(errors)
+        return { ...(result as FormattedExecutionResult), errors: errors.map((error) => error.toJSON()) }
       },
-      // The error that ends a subscription has not passed through the engine.
-      onError: ({ extra }, _id, payload, errors) => this.#refuse(extra, payload, errors),
+      onError: ({ extra }, _id, payload, errors) =>
+        this.#refuse(extra, payload, errors).map((error) => error.toJSON()),
       onComplete: ({ extra }, _id, payload) => this.#end(extra, payload),
       onClose: ({ extra }) => {
         for (const payload of extra.operations.payloads()) this.#end(extra, payload)
@@ -117,7 +118,7 @@ export class GraphQLOverWebSocket {
     // An error that nobody listens for ends the process, and until the handshake is done nobody else listens.
     tcp.on('error', (err) => log.debug({ err }, 'a connection failed during the WebSocket handshake'))
     const refusal = this.#refusalOfHandshake(request)
-    if (refusal) return refuseConnection(tcp, refusal)
+    if (refusal) return void refuseConnection(tcp, refusal)
     this.#sockets.handleUpgrade(request, tcp, head, (socket) => {
       const connection = new Connection({
         socket,
@@ -158,13 +159,13 @@ export class GraphQLOverWebSocket {
 
   /** Answers `connection_init`. Returns false for 4403; where another code fits better, closes with that one first. */
   async #authenticate({ extra: connection, connectionParams }: Context): Promise<boolean> {
-    const { authenticate, errorMask, admission, connectionQuota } = this.#options
+    const { authenticator, errorMask, admission, connectionQuota } = this.#options
     const authorization = connectionParams?.authorization ?? connectionParams?.Authorization
     if (authorization !== undefined && typeof authorization !== 'string') return false
     connection.beginAuthentication()
     let principal: Principal | null
     try {
-      principal = await authenticate(authorization)
+      principal = await authenticator.authenticate(authorization)
     } catch (error) {
       // Of other errors graphql-ws would make 4500, after which its clients do not reconnect.
       if (errorMask.toCaller(error).code !== 'UNAUTHENTICATED')
@@ -190,7 +191,9 @@ export class GraphQLOverWebSocket {
   /** Closing makes the client reconnect, with a fresh token. Ending each operation by itself would not. */
   #closeWhenExpired(connection: Connection, principal: Principal | null): () => void {
     if (!principal?.expiresAt) return () => {}
-    return this.#options.clock.at(principal.expiresAt, () => connection.close(CloseCode.Forbidden, 'Forbidden'))
+    return this.#options.clock.at(principal.expiresAt, () =>
+      connection.close(CloseCode.Forbidden, 'Forbidden'),
+    )
   }
 
   #refusalFor({ principal, operations }: Connection, isBehind: boolean): OverloadedError | undefined {
@@ -216,7 +219,8 @@ export class GraphQLOverWebSocket {
       record.noteOperation(prepared.label)
       if (this.#drained) throw stopping
       if (prepared.operation?.operation !== 'subscription') this.#unanswered.add(payload)
-      else if (operations.subscriptions >= this.#options.limits.subscriptions) throw this.#tooManySubscriptions
+      else if (operations.subscriptions >= this.#options.limits.subscriptions)
+        throw this.#tooManySubscriptions
       else operations.noteSubscription(payload)
       return await engine.argsOf(prepared, payload as OperationRequest, principal)
     } catch (error) {

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import WebSocket from 'ws'
-import { startApp, type TestApp } from '../support/app.ts'
-import { type Customer, createCustomer, createGateway } from '../support/customer.ts'
-import { expectNothingInternal, expectRefusal, post } from '../support/http.ts'
-import { closeOf, liveUsageDocument, openRawConnection, type RawConnection } from '../support/websocket.ts'
+import { startApp, type TestApp } from './support/app.ts'
+import { type Customer, createCustomer, createGateway } from './support/customer.ts'
+import { expectNothingInternal, expectRefusal, post } from './support/http.ts'
+import { closeOf, liveUsageDocument, openRawConnection, type RawConnection } from './support/websocket.ts'
 
 const environment = {
   MAX_CONNECTIONS: '30',

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { httpPaths, startApp, type TestApp } from '../support/app.ts'
+import { startApp, type TestApp } from '../support/app.ts'
 import { createCustomer, createGateway } from '../support/customer.ts'
 import { contentsOf, expectRefusal, post } from '../support/http.ts'
 
@@ -13,14 +13,14 @@ const nested = (depth: number, field: string, leaf: string) =>
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-describe.each(httpPaths)('an operation that costs too much, by %s', (_path, plainHttp) => {
+describe('an operation that costs too much', () => {
   let app: TestApp
   let customer: string
   let gateway: string
   let secret: string
 
   beforeAll(async () => {
-    app = await startApp({ plainHttp })
+    app = await startApp()
     const owner = await createCustomer(app, {})
     customer = owner.token
     gateway = (await createGateway(app)).token
@@ -108,7 +108,7 @@ describe.each(httpPaths)('an operation that costs too much, by %s', (_path, plai
     expect((await metering(100)).errors).toBeUndefined()
   })
 
-  it.runIf(plainHttp)('does not stay in memory', async () => {
+  it('does not stay in memory', async () => {
     const heapAfter = async (round: number) => {
       for (let i = 0; i < 12; i++) {
         const query = `{ viewer { subject } } # ${round} ${i} ${'x'.repeat(1_000_000)}`
@@ -145,19 +145,17 @@ describe('a mistake', () => {
     ],
   ]
 
-  describe.each(httpPaths)('by %s', (_path, plainHttp) => {
-    it.each([
-      ['on', true],
-      ['off', false],
-    ] as const)('is told with what may have been meant only with GRAPHIQL=%s', async (graphiql, suggests) => {
-      const app = await startApp({ plainHttp, environment: { GRAPHIQL: graphiql } })
-      const { token } = await createCustomer(app)
-      for (const [what, query, variables] of mistakes) {
-        const answer = await post(app, { query, variables }, { authorization: `Bearer ${token}` })
-        expectRefusal(answer, 'BAD_USER_INPUT')
-        expect([what, /did you mean/i.test(answer.text)]).toEqual([what, suggests])
-      }
-      await app.stop()
-    })
+  it.each([
+    ['on', true],
+    ['off', false],
+  ] as const)('is told with what may have been meant only with GRAPHIQL=%s', async (graphiql, suggests) => {
+    const app = await startApp({ environment: { GRAPHIQL: graphiql } })
+    const { token } = await createCustomer(app)
+    for (const [what, query, variables] of mistakes) {
+      const answer = await post(app, { query, variables }, { authorization: `Bearer ${token}` })
+      expectRefusal(answer, 'BAD_USER_INPUT')
+      expect([what, /did you mean/i.test(answer.text)]).toEqual([what, suggests])
+    }
+    await app.stop()
   })
 })

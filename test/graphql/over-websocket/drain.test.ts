@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createStorage, startApp, type TestStorage } from '../support/app.ts'
-import { createCustomer, createGateway } from '../support/customer.ts'
-import { MeterApiCall } from '../support/operations.ts'
-import { webSocketClient } from '../support/websocket.ts'
+import { createStorage, startApp, type TestStorage } from '../../support/app.ts'
+import { createCustomer, createGateway } from '../../support/customer.ts'
+import { MeterApiCall } from '../../support/operations.ts'
+import { webSocketClient } from '../../support/websocket.ts'
 
 const callers = 32
 

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import WebSocket from 'ws'
-import { customerScopes } from '../../src/development.ts'
-import { startApp, type TestApp } from '../support/app.ts'
-import { type Customer, createCustomer, createGateway } from '../support/customer.ts'
-import { contentsOf, expectNothingInternal, post } from '../support/http.ts'
+import { customerScopes } from '../../../src/development.ts'
+import { startApp, type TestApp } from '../../support/app.ts'
+import { type Customer, createCustomer, createGateway } from '../../support/customer.ts'
+import { contentsOf, expectNothingInternal, post } from '../../support/http.ts'
 import {
   closeOf,
   LiveUsageWatcher,
@@ -13,7 +13,7 @@ import {
   openRawConnection,
   rawWebSocket,
   webSocketClient,
-} from '../support/websocket.ts'
+} from '../../support/websocket.ts'
 
 const viewer = '{ viewer { subject } }'
 const nestedLists = '['.repeat(100_000) + ']'.repeat(100_000)

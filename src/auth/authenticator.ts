@@ -11,11 +11,12 @@ import type { Clock } from '../clock.ts'
 import type { Principal } from '../domain/principal.ts'
 import { externalIdRule } from '../domain/text.ts'
 import { LatchkeyError, UnauthenticatedError, UnavailableError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 
-export interface AuthenticateOptions {
-  /** Where the public keys are of who issues the tokens. */
+export interface AuthenticatorOptions {
+  /** Where the token issuer publishes its public keys. */
   jwksUrl?: URL | undefined
-  /** What tokens are signed with that are signed with HS256. */
+  /** The secret that HS256 tokens are signed with. */
   secret?: Uint8Array | undefined
   issuer?: string | undefined
   audience?: string | undefined
@@ -23,36 +24,35 @@ export interface AuthenticateOptions {
   accountClaim: string
 }
 
-/**
- * Who an Authorization header speaks for; null where there is none.
- * @throws UnauthenticatedError (every bad token alike), UnavailableError (the issuer's keys cannot be fetched)
- */
-export type Authenticate = (authorization: string | undefined) => Promise<Principal | null>
+/** Verifies bearer tokens, whichever transport they arrive by. */
+export interface Authenticator {
+  /**
+   * Who an Authorization header speaks for; null where there is no header.
+   * @throws UnauthenticatedError (every bad token alike), UnavailableError (the issuer's keys cannot be fetched)
+   */
+  authenticate(authorization: string | undefined): Promise<Principal | null>
+  /** Resolves when tokens can be verified. Rejects where the issuer's keys were never fetched and cannot be now. */
+  checkReady(): Promise<void>
+}
 
-/** An unknown key id makes the keys be fetched again, but not more often than this. */
+/** An unknown key id makes the issuer's keys be fetched again, but not sooner than this. */
 const refetchAfterMs = 200
 
 /**
- * A token that was good is not checked again for this long, or until it expires: its signature costs more than
- * all else of a request. A key that its issuer withdraws is thus trusted for this much longer.
+ * A valid token is not verified again for this long, or until it expires: verifying the signature costs more than the
+ * rest of a request. A key that its issuer withdraws is trusted for this much longer.
  */
-const checkedForMs = 30_000
-const maxCheckedTokens = 10_000
+const verifiedForMs = 30_000
 
-interface CheckedToken {
+interface VerifiedToken {
   principal: Principal
   until: Date
 }
 
-function checkAgainAt({ expiresAt }: Principal, now: Date): Date {
-  const at = now.getTime() + checkedForMs
-  return expiresAt && expiresAt.getTime() < at ? expiresAt : new Date(at)
-}
-
-/** Makes the one function that all tokens are checked by, whichever way they come in. */
-export function createAuthenticate(options: AuthenticateOptions, clock: Clock): Authenticate {
+export function createAuthenticator(options: AuthenticatorOptions, clock: Clock): Authenticator {
   const { jwksUrl, secret, issuer, audience, accountClaim } = options
   const jwks = jwksUrl && createRemoteJWKSet(jwksUrl, { cooldownDuration: refetchAfterMs })
+  const verified = new LRUCache<string, VerifiedToken>({ max: fixedLimits.checkedTokens })
 
   async function verify(token: string): Promise<JWTPayload> {
     const checks: JWTVerifyOptions = {
@@ -60,7 +60,7 @@ export function createAuthenticate(options: AuthenticateOptions, clock: Clock): 
       ...(issuer === undefined ? {} : { issuer }),
       ...(audience === undefined ? {} : { audience }),
     }
-    // Each kind of key is offered only to its own algorithms, so that a public key is never taken for a secret.
+    // Each kind of key is offered only to its own algorithms, so that a public key is never used as a shared secret.
     const symmetric = decodeProtectedHeader(token).alg === 'HS256'
     if (symmetric && secret)
       return (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload
@@ -69,32 +69,42 @@ export function createAuthenticate(options: AuthenticateOptions, clock: Clock): 
     throw new errors.JOSEAlgNotAllowed('no key for this algorithm')
   }
 
-  const checked = new LRUCache<string, CheckedToken>({ max: maxCheckedTokens })
-
-  return async (authorization) => {
+  async function authenticate(authorization: string | undefined): Promise<Principal | null> {
     if (authorization === undefined) return null
-    const known = checked.get(authorization)
+    const known = verified.get(authorization)
     if (known && clock.now() < known.until) return known.principal
     const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
     if (!token) throw invalidToken()
     try {
       const principal = principalFrom(await verify(token), accountClaim)
-      checked.set(authorization, { principal, until: checkAgainAt(principal, clock.now()) })
+      verified.set(authorization, { principal, until: verifyAgainAt(principal, clock.now()) })
       return principal
     } catch (cause) {
       if (cause instanceof LatchkeyError) throw cause
       throw isTokensFault(cause)
         ? invalidToken(cause)
-        : new UnavailableError('Tokens cannot be checked at the moment. Try again.', { cause })
+        : new UnavailableError('Tokens cannot be verified at the moment. Try again.', { cause })
     }
   }
+
+  return {
+    authenticate,
+    async checkReady() {
+      if (jwks && jwks.jwks() === undefined) await jwks.reload()
+    },
+  }
+}
+
+function verifyAgainAt({ expiresAt }: Principal, now: Date): Date {
+  const at = now.getTime() + verifiedForMs
+  return expiresAt && expiresAt.getTime() < at ? expiresAt : new Date(at)
 }
 
 function invalidToken(cause?: unknown): UnauthenticatedError {
   return new UnauthenticatedError('The token is not valid. It may have expired: send a fresh one.', { cause })
 }
 
-/** jose's errors about the token, as against those about fetching the keys that it is checked with. */
+/** Tells jose's errors about the token from those about fetching the issuer's keys. */
 function isTokensFault(error: unknown): boolean {
   if (error instanceof TypeError)
     return error.message.includes('Invalid Token') || error.message.includes('protected header')

@@ -1,12 +1,12 @@
 import { serverAudits } from 'graphql-http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { httpPaths, startApp, type TestApp } from '../support/app.ts'
+import { startApp, type TestApp } from '../support/app.ts'
 
-describe.each(httpPaths)('GraphQL over HTTP by %s, by the audits of graphql-http', (_path, plainHttp) => {
+describe('GraphQL over HTTP, by the audits of graphql-http', () => {
   let app: TestApp
 
   beforeAll(async () => {
-    app = await startApp({ plainHttp })
+    app = await startApp()
   })
   afterAll(() => app.stop())
 

@@ -2,10 +2,10 @@ import { on, once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import WebSocket from 'ws'
-import { startApp, type TestApp } from '../support/app.ts'
-import { createCustomer } from '../support/customer.ts'
-import { expectRefusal } from '../support/http.ts'
-import { liveUsageDocument, RawConnection } from '../support/websocket.ts'
+import { startApp, type TestApp } from '../../support/app.ts'
+import { createCustomer } from '../../support/customer.ts'
+import { expectRefusal } from '../../support/http.ts'
+import { liveUsageDocument, RawConnection } from '../../support/websocket.ts'
 
 const burst = 10_000
 

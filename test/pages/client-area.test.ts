@@ -256,11 +256,13 @@ describe('the session of the page', () => {
     }
   })
 
-  it('is no end of the server where a token cannot be made', async () => {
+  it('is refused with 500 and without the reason where a token cannot be made', async () => {
     const demoToken = () => Promise.reject(new Error('There is no ink.'))
     const broken = await startApp({ clientAreaDirectory: directory, demoToken })
     try {
-      await expect(fetch(`${broken.url}/client-area/session`)).rejects.toThrow()
+      const response = await fetch(`${broken.url}/client-area/session`)
+      expect(response.status).toBe(500)
+      expect(await response.text()).not.toContain('ink')
       expect((await fetch(`${broken.url}/health`)).status).toBe(200)
     } finally {
       await broken.stop()

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import WebSocket from 'ws'
-import { httpPaths, startApp, type TestApp } from '../support/app.ts'
+import { startApp, type TestApp } from '../support/app.ts'
 import { post } from '../support/http.ts'
 
 const listed = 'https://app.example.com'
@@ -38,15 +38,15 @@ async function opens(app: TestApp, origin?: string): Promise<boolean> {
   return answer === true
 }
 
-describe.each(httpPaths)('CORS, by %s', (_, plainHttp) => {
+describe('CORS', () => {
   let anywhere: TestApp
   let restricted: TestApp
   let authorization: string
 
   beforeAll(async () => {
-    anywhere = await startApp({ plainHttp })
+    anywhere = await startApp()
     const environment = { CORS_ORIGINS: `${listed}, http://localhost:8080`, CLIENT_AREA_ORIGIN: host }
-    restricted = await startApp({ plainHttp, environment })
+    restricted = await startApp({ environment })
     authorization = `Bearer ${await restricted.token({ scopes: ['keys:read'] })}`
   })
   afterAll(async () => {
@@ -115,9 +115,8 @@ describe.each(httpPaths)('CORS, by %s', (_, plainHttp) => {
 
   it('spares what is no browser all of it', async () => {
     const { headers } = await post(restricted, { query: viewer }, { authorization })
-    const names = plainHttp ? ['content-length', 'content-type'] : ['content-type']
     expect([...headers.keys()].filter((name) => !/^(connection|date|keep-alive)$/.test(name))).toEqual(
-      expect.arrayContaining(names),
+      expect.arrayContaining(['content-length', 'content-type']),
     )
     for (const name of ['content-security-policy', 'access-control-allow-origin', 'vary'])
       expect(headers.has(name)).toBe(false)
