@@ -96,7 +96,7 @@ export function mintToken(claims) {
  * Adds accounts (`account-0` …) with keys through the API, and meters each key once, so that this month's rows exist.
  * Returns the keys' secrets.
  */
-export async function addKeys({ url }, { accounts, keysPerAccount }) {
+export async function addKeys({ url }, { accounts, keysPerAccount, callers }) {
   const operator = mintToken({ scope: 'admin' })
   await ask(url, operator, savePlan, {
     input: { slug: 'bench', name: 'Bench', maxApiKeys: 1_000, monthlyCallQuota: null },
@@ -113,7 +113,7 @@ export async function addKeys({ url }, { accounts, keysPerAccount }) {
       }
     }
   }
-  await Promise.all(Array.from({ length: 16 }, addAccounts))
+  await Promise.all(Array.from({ length: callers }, addAccounts))
   const gateway = mintToken({ scope: 'calls:meter' })
   for (let from = 0; from < secrets.length; from += 100) {
     const calls = secrets.slice(from, from + 100).map((secret) => ({ secret, apiCall: 'v3.ping' }))
@@ -130,18 +130,26 @@ const saveAccount = `mutation ($input: SaveAccountInput!) {
   answer: saveAccount(input: $input) { ... on SaveAccountPayload { account { id } } } }`
 const addApiKey = `mutation ($input: AddApiKeyInput!) {
   answer: addApiKey(input: $input) { ... on AddApiKeyPayload { secret } } }`
+const retriable = new Set(['UNAVAILABLE', 'OVERLOADED'])
 const meterApiCalls = `mutation ($input: MeterApiCallsInput!) {
   answer: meterApiCalls(input: $input) { decisions { admitted } } }`
 
-/** @throws if the answer is an error, or none of the types that the operation expects */
+/**
+ * Sends an operation, again if the server asks for that: the machine may be overloaded, and nothing is measured yet.
+ * @throws if the answer is another error, or none of the types that the operation expects
+ */
 async function ask(url, token, query, variables) {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-    body: JSON.stringify({ query, variables }),
-  })
-  const body = await response.text()
-  const answer = response.ok ? JSON.parse(body).data?.answer : undefined
-  if (!answer || Object.keys(answer).length === 0) throw new Error(`The server answered: ${body}`)
-  return answer
+  let body
+  for (let attempt = 1; attempt <= 10; attempt++) {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ query, variables }),
+    })
+    body = await response.text()
+    const { data, errors } = JSON.parse(body)
+    if (data?.answer && Object.keys(data.answer).length > 0) return data.answer
+    if (!retriable.has(errors?.[0].extensions?.code)) break
+  }
+  throw new Error(`The server answered: ${body}`)
 }

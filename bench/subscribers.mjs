@@ -21,13 +21,14 @@ export async function openSubscribers(url, tokens) {
   await answered()
   return {
     record: () => child.send('record'),
-    /** How long events took to arrive since `record`, and how many came. Closes the subscribers. */
-    async report() {
+    /** How long events took to arrive since `record`, and how many came. */
+    report() {
       child.send('report')
-      const report = await answered()
+      return answered()
+    },
+    async close() {
       child.kill()
       await failed.catch(() => {})
-      return report
     },
   }
 }

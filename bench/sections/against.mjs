@@ -108,7 +108,9 @@ async function watched(server, { accounts, warmupMs, measureMs }) {
   const subscribers = await openSubscribers(server.url, tokens)
   subscribers.record()
   const metered = await meterForSubscribers({ ...orderFor(server), warmupMs, measureMs })
-  return { ...metered, ...(await subscribers.report()) }
+  const report = await subscribers.report()
+  await subscribers.close()
+  return { ...metered, ...report }
 }
 
 /** `{ postgres: { new, old }, embedded: { new, old } }`, each with the secrets of its keys. */
@@ -125,8 +127,13 @@ async function startBoth({ directories, accounts, quick }) {
     server.secrets = await addKeys(server, keys)
   }
   await Promise.all([
-    ...Object.values(started.postgres).map((server) => prepare(server, { accounts, keysPerAccount: 2 })),
-    ...Object.values(started.embedded).map((server) => prepare(server, { accounts: 10, keysPerAccount: 10 })),
+    ...Object.values(started.postgres).map((server) =>
+      prepare(server, { accounts, keysPerAccount: 2, callers: 8 }),
+    ),
+    // One at a time: PGlite has a single connection.
+    ...Object.values(started.embedded).map((server) =>
+      prepare(server, { accounts: 10, keysPerAccount: 10, callers: 1 }),
+    ),
   ])
   for (const url of databases) await settle(url)
   return {
