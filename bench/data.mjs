@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { digestOf, startOf } from '../dist/domain/secret.js'
+import { settle } from './contenders/database.mjs'
 import { secretOf } from './load/secrets.mjs'
 
-/** Rows that are inserted with one statement. */
+/** How many rows one statement inserts. */
 const chunk = 20_000
 
 /**
- * Fills a database that a server has migrated: `keys` keys, ten to an account, on a plan without a quota; each
- * with `months` months of history, and where `accessList` is not 0 restricted to that many API calls, v3.ping
- * among them. Every twentieth key may call nothing at all where `someDenied`.
+ * Fills a database that a server has migrated: `keys` keys with `months` months of history each, ten keys per
+ * account, on a plan without a quota. If `accessList` is not 0, each key is restricted to that many API calls,
+ * v3.ping included. With `someDenied`, every twentieth key may call nothing.
  */
 export async function fill(url, { keys, months = 1, accessList = 0, someDenied = false }) {
   const client = new pg.Client({ connectionString: url })
@@ -51,7 +52,7 @@ export async function fill(url, { keys, months = 1, accessList = 0, someDenied =
          (select id from api_call order by name = 'v3.ping' desc, name limit $1) call`,
       [accessList],
     )
-  // This month's rows too, so that what is measured is what goes on all month and not its first minutes.
+  // This month's rows exist all month but for its first minutes, so start with them.
   await client.query(
     `insert into account_usage (month, account_id, calls, quota)
      select (date_trunc('month', now()) - make_interval(months => ago))::date, id, 1, null
@@ -64,12 +65,11 @@ export async function fill(url, { keys, months = 1, accessList = 0, someDenied =
      from api_key, generate_series(0, $1 - 1) ago`,
     [months],
   )
-  await client.query('vacuum analyze')
-  await client.query('checkpoint')
   await client.end()
+  await settle(url)
 }
 
-/** Random ids, as if the keys had been made over a long time and in no order. */
+/** Random ids, so that the order of insertion is not that of the index. */
 function uuid() {
   const hex = randomBytes(16).toString('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`

@@ -1,26 +1,22 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
 const loadFile = fileURLToPath(new URL('./load/load.mjs', import.meta.url))
 
-/** Has the load generator carry out one order, in a process of its own. */
+/** Runs the load generator once, in a process of its own, and returns what it measured. */
 export async function load(order) {
-  const child = spawn(process.execPath, [loadFile, JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let output = ''
-  child.stdout.on('data', (data) => {
-    output += data
-  })
-  const [code] = await once(child, 'exit')
+  const child = spawn(process.execPath, [loadFile], { stdio: ['pipe', 'pipe', 'inherit'] })
+  child.stdin.end(JSON.stringify(order))
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
   if (code !== 0) throw new Error(`The load generator ended with ${code}.`)
   return JSON.parse(output)
 }
 
 /**
- * Measures every line in turn, round after round, so that what else the machine does falls on all alike. A line
- * is `{ name, run }`. Returns each with its rounds and with medians.
+ * Measures each line (`{ name, run }`) once per round, so that whatever else the machine does affects all of them
+ * alike. Returns each line with its rounds and their medians.
  */
 export async function interleave(lines, rounds, tell) {
   const results = new Map(lines.map(({ name }) => [name, []]))
@@ -28,36 +24,53 @@ export async function interleave(lines, rounds, tell) {
     for (const { name, run } of lines) {
       const result = await run()
       results.get(name).push(result)
-      tell(
-        `  round ${round}  ${name.padEnd(58)} ${format(result.callsPerSecond).padStart(8)} /s   p99 ${format(result.p99Ms)} ms`,
-      )
+      tell(progressOf(round, name, result))
     }
   }
   return lines.map(({ name }) => ({ name, ...summaryOf(results.get(name)) }))
 }
 
+export function progressOf(round, name, { callsPerSecond, p99Ms, serverCpuUs, postgresCpuUs }) {
+  const rate = `${format(callsPerSecond).padStart(8)} /s   p99 ${format(p99Ms).padStart(5)} ms`
+  const cpu = `CPU per call ${format(serverCpuUs).padStart(5)} + ${format(postgresCpuUs).padStart(5)} µs`
+  return `  round ${round}  ${name.padEnd(52)} ${rate}   ${cpu}`
+}
+
+const figures = [
+  'callsPerSecond',
+  'p50Ms',
+  'p99Ms',
+  'serverCpuUs',
+  'postgresCpuUs',
+  'refusedShare',
+  'deliveryP50Ms',
+  'deliveryP99Ms',
+]
+
+/** The median of each figure over the rounds; a figure that no round has is left out. */
 export function summaryOf(rounds) {
-  const of = (pick) => median(rounds.map(pick).filter((value) => value !== undefined))
-  const rates = rounds.map(({ callsPerSecond }) => callsPerSecond)
+  const valuesOf = (figure) => rounds.map((round) => round[figure]).filter((value) => value !== undefined)
+  const medians = figures.map((figure) => [figure, median(valuesOf(figure))])
+  const rates = valuesOf('callsPerSecond')
   return {
-    callsPerSecond: of((round) => round.callsPerSecond),
+    ...Object.fromEntries(medians.filter(([, value]) => value !== undefined)),
     slowest: Math.min(...rates),
     fastest: Math.max(...rates),
-    p50Ms: of((round) => round.p50Ms),
-    p99Ms: of((round) => round.p99Ms),
-    loadIdleShare: of((round) => round.idleShare),
-    refusedShare: of((round) => round.refusedShare),
+    loadIdleShare: median(valuesOf('idleShare')),
     rounds,
   }
 }
 
+/** Undefined without values. */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+  return sorted.length % 2 === 1 || sorted.length === 0
+    ? sorted[middle]
+    : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** A number to read: three digits that mean something. */
+/** A number with three significant digits. */
 export function format(value) {
   if (value === undefined || Number.isNaN(value)) return '–'
   if (value >= 100) return Math.round(value).toLocaleString('en-US')

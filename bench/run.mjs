@@ -1,68 +1,122 @@
 import { parseArgs } from 'node:util'
 import pg from 'pg'
-import { databaseUrl } from './contenders/database.mjs'
-import { live } from './live.mjs'
+import { databaseUrl, dropAllDatabases } from './contenders/database.mjs'
 import { machine, table, write } from './report.mjs'
-import { contenders, embedded, growth, workloads } from './sections.mjs'
 
-const usage = `Measures Latchkey against what could be picked instead, on one PostgreSQL (BENCH_DATABASE_URL).
+const usage = `Measures Latchkey, its alternatives, and other versions of it, on one PostgreSQL (BENCH_DATABASE_URL).
 
-  npm run bench -- [--only contenders,workloads,growth,live,embedded] [--rounds 5] [--seconds 4] [--embedded] [--smoke]
+  npm run bench -- [--only SECTIONS] [--against DIR] [--rounds 5] [--seconds 4] [--quick] [--embedded] [--smoke]
 
+  --only       some of contenders, workloads, growth, live, embedded, against, separated by commas
+  --against    compares this checkout with the one in DIR, which must be installed and built
+  --quick      with --only against: 64 callers only, in more and shorter rounds, to compare CPU time per call
   --embedded   only the embedded database; needs no PostgreSQL
-  --smoke      everything small and short: whether the bench works, not how fast anything is
+  --smoke      everything small and short: shows that the bench works, not how fast anything is
 `
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
-    embedded: { type: 'boolean' },
-    smoke: { type: 'boolean' },
-    help: { type: 'boolean' },
-  },
-})
-if (values.help) {
-  process.stdout.write(usage)
+// Loaded when they run, so that one that depends on this checkout's build does not stop another from running.
+const sections = {
+  contenders: async (settings) => (await import('./sections/contenders.mjs')).contenders(settings),
+  workloads: async (settings) => (await import('./sections/workloads.mjs')).workloads(settings),
+  growth: async (settings) => (await import('./sections/growth.mjs')).growth(settings),
+  live: async (settings) => (await import('./sections/live.mjs')).live(settings),
+  embedded: async (settings) => (await import('./sections/embedded.mjs')).embedded(settings),
+  against: async (settings) => (await import('./sections/against.mjs')).against(settings),
+}
+const tell = (text) => process.stdout.write(`${text}\n`)
+
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, async () => {
+    await dropAllDatabases()
+    process.exit(1)
+  })
+try {
+  const values = readArguments()
+  if (values.help) process.stdout.write(usage)
+  else await main(values)
   process.exit(0)
+} catch (error) {
+  process.stderr.write(`${error.stack}\n`)
+  await dropAllDatabases()
+  process.exit(1)
 }
 
-const tell = (text) => process.stdout.write(`${text}\n`)
-const settings = values.smoke
-  ? { rounds: 1, warmupMs: 100, measureMs: 500, keys: 1_000, sizes: [100, 1_000], subscribers: [50], tell }
-  : {
-      rounds: Number(values.rounds),
-      warmupMs: 1_500,
-      measureMs: Number(values.seconds) * 1_000,
-      keys: 10_000,
-      sizes: [1_000, 100_000, 1_000_000],
-      subscribers: [100, 1_000, 10_000],
-      tell,
-    }
-const all = { contenders, workloads, growth, live, embedded }
-const wanted = values.embedded ? ['embedded'] : (values.only?.split(',') ?? Object.keys(all))
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      against: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      embedded: { type: 'boolean', default: false },
+      smoke: { type: 'boolean', default: false },
+      help: { type: 'boolean' },
+    },
+  })
+  return values
+}
 
-const sections = []
-const runAll = async (names) => {
-  for (const name of names) {
-    const section = await all[name](settings)
-    sections[wanted.indexOf(name)] = section
-    tell(table(section))
+function settingsOf({ against, rounds, seconds, quick, smoke }) {
+  // The smoke run has nothing to compare with but this checkout itself.
+  const common = { tell, quick, other: against ?? (smoke ? '.' : undefined) }
+  if (smoke)
+    return {
+      ...common,
+      rounds: 1,
+      warmRounds: 0,
+      warmupMs: 100,
+      measureMs: 500,
+      keys: 1_000,
+      sizes: [100, 1_000],
+      subscribers: [50],
+      accounts: 20,
+    }
+  return {
+    ...common,
+    rounds: Number(rounds ?? (quick ? 9 : 5)),
+    warmRounds: 1,
+    warmupMs: quick ? 300 : 1_500,
+    measureMs: Number(seconds ?? (quick ? 1.5 : 4)) * 1_000,
+    keys: 10_000,
+    sizes: [1_000, 100_000, 1_000_000],
+    subscribers: [100, 1_000, 10_000],
+    accounts: quick ? 200 : 1_000,
   }
 }
-// None is measured beside another; where nothing is measured, two are faster.
-if (values.smoke) await Promise.all([runAll(wanted.slice(0, 1)), runAll(wanted.slice(1))])
-else await runAll(wanted)
-const where = machine(values.embedded ? 'the embedded database' : await serverVersion())
-tell(`\n${where}`)
-await write(new URL('./results/', import.meta.url), {
-  at: new Date().toISOString(),
-  machine: where,
-  settings: { ...settings, tell: undefined },
-  sections,
-})
-tell('Written to bench/results/latest.json and latest.svg.')
-process.exit(0)
+
+function wantedSections({ only, embedded }, { other }) {
+  if (embedded) return ['embedded']
+  const wanted = only?.split(',') ?? Object.keys(sections).filter((name) => name !== 'against' || other)
+  const unknown = wanted.filter((name) => !(name in sections))
+  if (unknown.length > 0) throw new Error(`There is no section ${unknown.join(', ')}.\n\n${usage}`)
+  if (wanted.includes('against') && !other) throw new Error('The section against needs --against DIR.')
+  return wanted
+}
+
+async function main(values) {
+  const settings = settingsOf(values)
+  const wanted = wantedSections(values, settings)
+  const measured = new Map()
+  const measure = async (names) => {
+    for (const name of names) {
+      const section = await sections[name](settings)
+      measured.set(name, section)
+      tell(table(section))
+    }
+  }
+  // Sections that measure must not run side by side. A smoke run may, and is faster.
+  if (values.smoke) await Promise.all([measure(wanted.slice(0, 1)), measure(wanted.slice(1))])
+  else await measure(wanted)
+  const where = machine(values.embedded ? 'the embedded database' : await serverVersion())
+  tell(`\n${where}`)
+  await write(new URL('./results/', import.meta.url), {
+    at: new Date().toISOString(),
+    machine: where,
+    settings: { ...settings, tell: undefined },
+    sections: wanted.map((name) => measured.get(name)),
+  })
+  tell('Written to bench/results/latest.json and latest.svg.')
+}
 
 async function serverVersion() {
   const client = new pg.Client({ connectionString: databaseUrl })

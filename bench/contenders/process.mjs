@@ -1,10 +1,11 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { databaseOf } from './database.mjs'
 
 /**
- * Starts a contender's server in a process of its own. It tells where it listens, does what it is asked by
- * message, and ends when told.
+ * Starts a contender's server in a process of its own. The process sends its URL when it is ready, and answers
+ * questions sent to it as messages.
  */
 export async function startContender(file, settings) {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(settings)], {
@@ -19,7 +20,7 @@ export async function startContender(file, settings) {
   const [ready] = await Promise.race([once(child, 'message'), failed])
   return {
     ...ready,
-    pid: child.pid,
+    cpu: { pid: child.pid, database: databaseOf(settings.url ?? settings.environment?.DATABASE_URL) },
     async ask(question) {
       child.send(question)
       const [answer] = await Promise.race([once(child, 'message'), failed])
@@ -32,11 +33,12 @@ export async function startContender(file, settings) {
   }
 }
 
-/** The contender's side: says that it is ready, and answers questions. */
+/** The contender's side: reports that it is ready, and answers questions until the bench ends. */
 export function serve(ready, answer) {
   process.on('message', async (question) => process.send(await answer(question)))
+  process.on('disconnect', () => process.exit())
   process.send(ready)
 }
 
-/** What a contender was started with. */
+/** The settings that the bench started this contender with. */
 export const settings = () => JSON.parse(process.argv[2])

@@ -1,14 +1,16 @@
-// The load generator, in a process of its own. Takes its orders as JSON in its one argument, prints what it met.
+// The load generator, a process of its own. Reads an order from stdin as JSON, and prints what it measured as JSON.
+import { json } from 'node:stream/consumers'
 import { httpClients } from './http.mjs'
 import { pickerOf } from './picker.mjs'
-import { secretsOf } from './secrets.mjs'
 import { delay, run } from './stats.mjs'
 import { webSocketClients } from './websocket.mjs'
 
-const order = JSON.parse(process.argv[2])
+const order = await json(process.stdin)
 const { transport, operation, keys, batch = 1 } = order
 
-const secrets = operation === 'noop' ? [] : (order.secrets ?? secretsOf(keys))
+// Loaded only where needed: it comes from this checkout's build, which other checkouts do not depend on.
+const secretsByNumber = async () => (await import('./secrets.mjs')).secretsOf(keys)
+const secrets = operation === 'noop' ? [] : (order.secrets ?? (await secretsByNumber()))
 const pick = pickerOf(order)
 const operations = {
   meter: (secret) =>
@@ -28,23 +30,21 @@ const makeBody =
     ? () => operations[operation](Array.from({ length: batch }, text))
     : () => operations[operation](text())
 
-// With a rate given, every caller waits for its next turn; without one it asks again at once.
+// At a given rate every caller waits until its next call is due; without one it calls again at once.
 const pauseMs = order.callsPerSecond ? (order.callers * 1_000) / order.callsPerSecond : 0
-const turns = []
+const due = []
 
 const before = async (caller) => {
   if (pauseMs === 0) return
-  turns[caller] = Math.max(
-    performance.now(),
-    (turns[caller] ?? performance.now() + Math.random() * pauseMs) + pauseMs,
-  )
-  await delay(turns[caller] - performance.now())
+  const now = performance.now()
+  due[caller] = Math.max(now, (due[caller] ?? now + Math.random() * pauseMs) + pauseMs)
+  await delay(due[caller] - now)
 }
 const call = async (caller) => {
   const answer = await clients[caller].send(makeBody())
   const admitted = answer.split('"admitted":true').length - 1
   const refused = answer.split('"admitted":false').length - 1
-  if (admitted + refused !== batch) throw new Error(`Not an answer: ${answer.slice(0, 300)}`)
+  if (admitted + refused !== batch) throw new Error(`Not a decision: ${answer.slice(0, 300)}`)
   return { calls: batch, refused }
 }
 const result = await run({ ...order, before, call })

@@ -1,8 +1,13 @@
 import { createHistogram, performance } from 'node:perf_hooks'
+import { cpuMeter } from './cpu.mjs'
 
-/** Runs `callers` loops of `call` for a while, after a warm-up, and tells what they met. */
-export async function run({ callers, warmupMs, measureMs, before = () => {}, call }) {
+/**
+ * Runs `callers` loops of `call` for `measureMs` after a warm-up, and returns what was measured. `cpu` names the
+ * processes whose CPU time per call is measured, too.
+ */
+export async function run({ callers, warmupMs, measureMs, cpu, before = () => {}, call }) {
   const latency = createHistogram()
+  const meter = cpuMeter(cpu)
   let [calls, refused] = [0, 0]
   let measuring = false
   let running = true
@@ -19,6 +24,7 @@ export async function run({ callers, warmupMs, measureMs, before = () => {}, cal
   }
   const loops = Array.from({ length: callers }, (_, caller) => loop(caller))
   await delay(warmupMs)
+  meter.start()
   const busyBefore = performance.eventLoopUtilization()
   const startedAt = performance.now()
   measuring = true
@@ -26,6 +32,7 @@ export async function run({ callers, warmupMs, measureMs, before = () => {}, cal
   measuring = false
   const seconds = (performance.now() - startedAt) / 1_000
   const { utilization } = performance.eventLoopUtilization(busyBefore)
+  const { serverUs, postgresUs } = meter.stop()
   running = false
   await Promise.all(loops)
   return {
@@ -34,7 +41,14 @@ export async function run({ callers, warmupMs, measureMs, before = () => {}, cal
     p50Ms: latency.percentile(50) / 1_000,
     p99Ms: latency.percentile(99) / 1_000,
     idleShare: 1 - utilization,
+    ...cpuPerCall({ serverUs, postgresUs }, calls),
   }
+}
+
+/** As JSON: left out where it could not be measured. */
+export function cpuPerCall({ serverUs, postgresUs }, calls) {
+  const perCall = (us) => (us === undefined || calls === 0 ? undefined : us / calls)
+  return { serverCpuUs: perCall(serverUs), postgresCpuUs: perCall(postgresUs) }
 }
 
 export const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
