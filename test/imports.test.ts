@@ -1,58 +1,117 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path/posix'
 import { describe, expect, it } from 'vitest'
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .map((path) => path.replaceAll('\\', '/'))
   .filter((path) => /\.[jt]s$/.test(path) && !path.startsWith('generated'))
-  .map((path) => ({ path: path.replaceAll('\\', '/'), text: readFileSync(join('src', path), 'utf8') }))
+  .map((path) => ({ path, text: readFileSync(join('src', path), 'utf8') }))
 
-/** The modules that a file imports, as paths below src or as names of packages; types count, too. */
-function importsOf({ path, text }: { path: string; text: string }): string[] {
-  const statements = /(?:^|\n)\s*(?:import|export)\s(?:[^'";]*?\sfrom\s)?\s*'([^']+)'|\bimport\(\s*'([^']+)'/g
-  return [...text.matchAll(statements)].map(([, fromStatement, fromCall]) => {
-    const module = fromStatement ?? fromCall ?? ''
-    return module.startsWith('.') ? relative('.', join(dirname(path), module)) : module
-  })
+interface Imports {
+  /** Modules of src, as paths below it. */
+  own: string[]
+  /** Packages, and modules of Node.js. */
+  packages: string[]
 }
 
-/** The folder that a file of src is in, or for those at the top its own name. */
+/** What a file imports; imports of types count. */
+function importsOf({ path, text }: { path: string; text: string }): Imports {
+  const statements = /(?:^|\n)\s*(?:import|export)\s(?:[^'";]*?\sfrom\s)?\s*'([^']+)'|\bimport\(\s*'([^']+)'/g
+  const modules = [...text.matchAll(statements)].map(
+    ([, fromStatement, fromCall]) => fromStatement ?? fromCall ?? '',
+  )
+  const isOwn = (module: string) => module.startsWith('.')
+  return {
+    own: modules.filter(isOwn).map((module) => join(dirname(path), module)),
+    packages: modules.filter((module) => !isOwn(module)),
+  }
+}
+
+/** The folder of src that a file is in; for files at the top, their own name. */
 const layerOf = (path: string) => path.split('/')[0] ?? path
 
-/** What each layer may import of src, its own files aside. The composition root may import everything. */
+/** Small modules that any layer may import. */
+const everywhere = ['clock.ts', 'errors.ts', 'limits.ts', 'state-machine.ts']
+
+/** What each layer may import of src, besides its own files and `everywhere`. */
 const allowed: Record<string, string[]> = {
-  domain: ['errors.ts', 'clock.ts'],
-  storage: ['domain', 'generated', 'errors.ts', 'clock.ts'],
-  schema: ['domain', 'generated', 'errors.ts', 'clock.ts'],
-  http: ['schema', 'domain', 'errors.ts', 'clock.ts', 'log.ts'],
-  'errors.ts': [],
+  domain: [],
+  storage: ['domain', 'generated'],
+  messaging: ['domain', 'log.ts'],
+  schema: ['domain', 'generated'],
+  http: ['log.ts'],
+  auth: ['domain'],
+  overload: ['domain'],
+  graphql: ['auth', 'domain', 'http', 'log.ts', 'overload', 'schema'],
+  pages: ['http'],
   'clock.ts': [],
+  'errors.ts': [],
+  'limits.ts': [],
+  'state-machine.ts': [],
   'log.ts': ['domain'],
   'setting-types.ts': ['domain'],
   'config.ts': ['domain', 'log.ts', 'setting-types.ts'],
 }
-const compositionRoot = ['main.ts', 'run.ts', 'app.ts', 'services.ts', 'development.ts', 'tools']
+/** The composition root may import everything. */
+const compositionRoot = [
+  ...['main.ts', 'run.ts', 'app.ts', 'services.ts', 'transports.ts'],
+  ...['development.ts', 'tools'],
+]
 
-/** Packages and modules of Node.js that would bring a transport or a database into a layer. */
-const transports = /^(graphql(-.+)?|@graphql-.+|ws|node:(http|https|http2|net))(\/|$)/
+/** Packages that would bring a transport or a database into a layer. */
+const graphqlServers = /^(graphql-.+|@graphql-.+|ws)(\/|$)/
+const graphql = /^graphql(\/|$)/
+const network = /^node:(http|https|http2|net)$/
 const databases = /^(pg|ioredis|@prisma\/.+|@electric-sql\/.+)(\/|$)/
 const pothos = /^@pothos\//
-const forbiddenPackages: Record<string, RegExp[]> = {
-  domain: [transports, databases, pothos, /^node:(process|fs|fs\/promises|worker_threads)$/],
-  storage: [/^(graphql|graphql-.+|ws|node:http)(\/|$)/, pothos],
-  schema: [/^(graphql-yoga|graphql-ws|ws|node:http)(\/|$)/, databases],
-  http: [databases],
+const forbidden: Record<string, RegExp[]> = {
+  domain: [
+    graphql,
+    graphqlServers,
+    network,
+    databases,
+    pothos,
+    /^node:(process|fs|fs\/promises|worker_threads)$/,
+  ],
+  storage: [graphql, graphqlServers, network, pothos, /^ioredis$/],
+  messaging: [graphql, graphqlServers, network, pothos, /^(pg|@prisma\/.+|@electric-sql\/.+)(\/|$)/],
+  schema: [/^(graphql-yoga|graphql-ws|ws)(\/|$)/, network, databases],
+  http: [graphql, graphqlServers, databases, pothos],
+  auth: [graphql, graphqlServers, network, databases, pothos],
+  overload: [graphql, graphqlServers, network, databases, pothos],
+  graphql: [databases],
+  pages: [databases, pothos],
+}
+
+/** A path of imports that leads from a file back to itself; undefined where there is none. */
+function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const finished = new Set<string>()
+  const visit = (path: string, trail: string[]): string[] | undefined => {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path]
+    if (finished.has(path)) return undefined
+    for (const next of graph.get(path) ?? []) {
+      const cycle = visit(next, [...trail, path])
+      if (cycle) return cycle
+    }
+    finished.add(path)
+    return undefined
+  }
+  for (const path of graph.keys()) {
+    const cycle = visit(path, [])
+    if (cycle) return cycle
+  }
+  return undefined
 }
 
 describe('the source', () => {
-  it('is all read, with its imports', () => {
+  it('is read completely, with its imports', () => {
     expect(files.length).toBeGreaterThan(40)
-    expect(importsOf({ path: 'a/b.ts', text: "import {\n  c,\n} from '../d.ts'\nimport './e.ts'" })).toEqual([
-      'd.ts',
-      'a/e.ts',
-    ])
+    const text = "import {\n  c,\n} from '../d.ts'\nimport './e.ts'\nimport { f } from 'graphql'"
+    expect(importsOf({ path: 'a/b.ts', text })).toEqual({ own: ['d.ts', 'a/e.ts'], packages: ['graphql'] })
     for (const file of files) {
+      const { own, packages } = importsOf(file)
       const mentions = file.text.match(/^(import|\} from) /gm)?.length ?? 0
-      expect([file.path, importsOf(file).length >= Math.min(1, mentions)]).toEqual([file.path, true])
+      expect([file.path, own.length + packages.length >= Math.min(1, mentions)]).toEqual([file.path, true])
     }
   })
 
@@ -61,27 +120,47 @@ describe('the source', () => {
     expect(files.map(({ path }) => layerOf(path)).filter((layer) => !layers.includes(layer))).toEqual([])
   })
 
-  it.each(Object.keys(allowed))('keeps %s to what it may import', (layer) => {
-    const reach = [layer, ...(allowed[layer] ?? [])]
-    const strays = files
+  it.each(Object.keys(allowed))('lets %s import only what it may', (layer) => {
+    const mayImport = [layer, ...everywhere, ...(allowed[layer] ?? [])]
+    const violations = files
       .filter(({ path }) => layerOf(path) === layer)
-      .flatMap((file) => importsOf(file).map((module) => ({ path: file.path, module })))
-      .filter(({ module }) => {
-        const own = /\.[jt]s$/.test(module) && !module.startsWith('graphql/')
-        if (own) return !reach.includes(layerOf(module))
-        return (forbiddenPackages[layer] ?? []).some((pattern) => pattern.test(module))
+      .flatMap((file) => {
+        const { own, packages } = importsOf(file)
+        return [
+          ...own.filter((path) => !mayImport.includes(layerOf(path))),
+          ...packages.filter((name) => forbidden[layer]?.some((pattern) => pattern.test(name))),
+        ].map((module) => ({ path: file.path, module }))
       })
-    expect(strays).toEqual([])
+    expect(violations).toEqual([])
+  })
+
+  it('has no import cycle', () => {
+    const cyclic = new Map([
+      ['a', ['b']],
+      ['b', ['c', 'd']],
+      ['d', ['b']],
+    ])
+    expect(findCycle(cyclic)).toEqual(['b', 'd', 'b'])
+    expect(findCycle(new Map(files.map((file) => [file.path, importsOf(file).own])))).toBeUndefined()
   })
 
   it('reads the environment in config.ts alone', () => {
-    expect(
-      files.filter(({ text }) => /\bprocess\.env\b|\benv\b.*node:process/.test(text)).map(({ path }) => path),
-    ).toEqual(['config.ts'])
+    const reads = /\bprocess\.env\b|\benv\b.*node:process/
+    expect(files.filter(({ text }) => reads.test(text)).map(({ path }) => path)).toEqual(['config.ts'])
   })
 
   it('asks the system for the time nowhere in the domain', () => {
     const asks = /\bDate\.now\(\)|\bnew Date\(\)|\bset(Timeout|Interval)\(/
     expect(files.filter(({ path, text }) => layerOf(path) === 'domain' && asks.test(text))).toEqual([])
+  })
+
+  it('writes the bodies and status lines of refusals in respond.ts alone', () => {
+    const writes = /\{"errors":|\berrors: \[\{|HTTP\/1\.1 \$/
+    expect(files.filter(({ text }) => writes.test(text)).map(({ path }) => path)).toEqual(['http/respond.ts'])
+  })
+
+  it('declares what it limits in limits.ts alone', () => {
+    const settings = /'(MAX_[A-Z_]+|(HEADERS|REQUEST|IDLE|CONNECTION_INIT)_TIMEOUT_MS)'/
+    expect(files.filter(({ text }) => settings.test(text)).map(({ path }) => path)).toEqual(['limits.ts'])
   })
 })

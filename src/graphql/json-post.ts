@@ -22,7 +22,7 @@ type JsonType = typeof json | typeof graphqlJson
 export function jsonTypeOf({ method, headers }: IncomingMessage): JsonType | undefined {
   if (method !== 'POST' || headers['content-encoding'] || !isJson(headers['content-type'])) return undefined
   const { accept } = headers
-  if (accept === undefined || accept === '*/*' || accept === json) return json
+  if (!accept || accept === '*/*' || accept === json) return json
   const preferred = new Negotiator({ headers }).mediaType([json, graphqlJson, 'text/event-stream'])
   return preferred === json || preferred === graphqlJson ? preferred : undefined
 }

@@ -150,7 +150,7 @@ export class GraphQLOverHttp {
 
 /** A GET without an operation. Answered with success, it would make `auth_request` of a proxy admit everyone. */
 function lacksOperation({ method, url = '' }: IncomingMessage): boolean {
-  return (method === 'GET' || method === 'HEAD') && !/[?&](query|extensions)=/.test(url)
+  return (method === 'GET' || method === 'HEAD') && !/[?&](query|extensions)=[^&]/.test(url)
 }
 
 /** What a browser sends when somebody opens the address. */

@@ -4,7 +4,7 @@ import { type DocumentNode, type ExecutionArgs, GraphQLError } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Principal } from '../domain/principal.ts'
 import { InvalidInputError, type LatchkeyErrorCode } from '../errors.ts'
-import { errorsJson, statusOf } from '../http/respond.ts'
+import { errorBody, statusOf } from '../http/respond.ts'
 import type { GraphQLEngine, PreparedArgs } from './engine.ts'
 import type { ErrorMask } from './mask-error.ts'
 import type { OperationRecord } from './operation-log.ts'
@@ -153,7 +153,7 @@ function useExplainedStatus(): Plugin {
     onResponse({ response, setResponse, fetchAPI }) {
       const message = explanations[response.status]
       if (message === undefined || response.body !== null) return
-      const body = `{"errors":${errorsJson(new InvalidInputError([{ path: [], message }]))}}`
+      const body = errorBody(new InvalidInputError([{ path: [], message }]))
       const headers = {
         ...Object.fromEntries(response.headers),
         'content-type': 'application/json; charset=utf-8',

@@ -27,9 +27,14 @@ export function errorsJson(error: LatchkeyError): string {
   return JSON.stringify([{ message: error.message, extensions: extensionsOf(error) }])
 }
 
+/** The body of a GraphQL response with this one error. */
+export function errorBody(error: LatchkeyError): string {
+  return `{"errors":${errorsJson(error)}}`
+}
+
 /** Refuses a GraphQL request. `status` overrides the one that belongs to the error's code. */
 export function sendRefusal(response: ServerResponse, error: LatchkeyError, status = statusOf[error.code]) {
-  sendText(response, status, `{"errors":${errorsJson(error)}}`)
+  sendText(response, status, errorBody(error))
 }
 
 /** Refuses a request for something other than GraphQL. */
@@ -62,7 +67,7 @@ const readWaitMs = 1_000
 
 /** Refuses where there is no response object to write to: malformed HTTP, and upgrades. Closes the connection. */
 export function refuseConnection(socket: Duplex, error: LatchkeyError, status = statusOf[error.code]): void {
-  const body = `{"errors":${errorsJson(error)}}`
+  const body = errorBody(error)
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'content-type: application/json; charset=utf-8',
