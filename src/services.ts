@@ -75,7 +75,7 @@ export function createServices(
     maxWaitMs: config.limits.waitMs,
     timeoutMs: config.meterTimeoutMs,
     counted: (month, at, charge) => liveUsage.counted(month, at, charge),
-    uncertain: () => liveUsage.uncertain(),
+    inDoubt: () => liveUsage.inDoubt(),
   })
   const changed = (accountId: string) => liveUsage.accountChanged(accountId)
   const vault = new SecretVault(config.encryptionKeys)

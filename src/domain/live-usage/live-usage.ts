@@ -91,7 +91,7 @@ export class LiveUsage {
    * Tells every server that a commit may have counted what nobody was told of: at once, and every second from then on
    * until the last such commit must have happened, if it has.
    */
-  uncertain(): void {
+  inDoubt(): void {
     this.#roundsLeft = this.#uncertainRounds
     if (!this.#cancelRound) this.#tellUncertain()
   }
