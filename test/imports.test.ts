@@ -22,6 +22,7 @@ const layerOf = (path: string) => path.split('/')[0] ?? path
 const allowed: Record<string, string[]> = {
   domain: ['errors.ts', 'clock.ts'],
   storage: ['domain', 'generated', 'errors.ts', 'clock.ts'],
+  messaging: ['domain', 'clock.ts'],
   schema: ['domain', 'generated', 'errors.ts', 'clock.ts'],
   http: ['schema', 'domain', 'errors.ts', 'clock.ts', 'log.ts'],
   'errors.ts': [],
@@ -38,7 +39,8 @@ const databases = /^(pg|ioredis|@prisma\/.+|@electric-sql\/.+)(\/|$)/
 const pothos = /^@pothos\//
 const forbiddenPackages: Record<string, RegExp[]> = {
   domain: [transports, databases, pothos, /^node:(process|fs|fs\/promises|worker_threads)$/],
-  storage: [/^(graphql|graphql-.+|ws|node:http)(\/|$)/, pothos],
+  storage: [/^(graphql|graphql-.+|ws|node:http|ioredis)(\/|$)/, pothos],
+  messaging: [transports, pothos, /^(pg|@prisma\/.+|@electric-sql\/.+)(\/|$)/],
   schema: [/^(graphql-yoga|graphql-ws|ws|node:http)(\/|$)/, databases],
   http: [databases],
 }
