@@ -10,9 +10,9 @@ import type { UsageStore } from './domain/metering/usage-store.ts'
 import { SecretVault } from './domain/secret-vault.ts'
 import type { PrismaClient } from './generated/prisma/client.ts'
 import type { Logger } from './log.ts'
+import { RedisEventBus } from './messaging/redis-event-bus.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
 import type { Database, DatabaseServer } from './storage/database.ts'
-import { inProcessEventBus, redisEventBus } from './storage/event-bus.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
 import { defaultCatalogue, seedCatalogue } from './storage/seed.ts'
@@ -53,16 +53,16 @@ export function createServices(
   { pool, meteringPool, prisma, maxCommits }: Database,
   usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool, meteringPool),
 ) {
-  const redis = config.redisUrl
-    ? redisEventBus({
+  const bus = config.redisUrl
+    ? new RedisEventBus({
         url: config.redisUrl,
         prefix: config.redisPrefix,
-        onError: (err) => log.warn({ err }, 'Redis does not answer'),
+        onError: (err) => log.warn({ err }, 'an error on Redis: live counts of other servers may be late'),
       })
     : undefined
   const liveUsage = new LiveUsage({
     store: usage,
-    bus: redis ?? inProcessEventBus(),
+    bus,
     clock,
     intervalMs: config.liveIntervalMs,
     lateCommitMs: config.meterTimeoutMs,
@@ -75,7 +75,7 @@ export function createServices(
     maxWaitMs: config.limits.waitMs,
     timeoutMs: config.meterTimeoutMs,
     counted: (month, at, charge) => liveUsage.counted(month, at, charge),
-    uncertain: () => liveUsage.uncertain(),
+    inDoubt: () => liveUsage.inDoubt(),
   })
   const changed = (accountId: string) => liveUsage.accountChanged(accountId)
   const vault = new SecretVault(config.encryptionKeys)
@@ -101,7 +101,7 @@ export function createServices(
     async stop() {
       await meter.stop()
       liveUsage.close()
-      await redis?.close()
+      bus?.close()
     },
   }
 }

@@ -1,64 +1,85 @@
 import type { Clock } from '../../clock.ts'
 import { type Month, monthOf, resetsAt } from '../month.ts'
+import { type Transitions, transition } from '../transitions.ts'
 import type { ApiKeyCount, UsageMessage } from './event-bus.ts'
 
-/** An account's counts of one month, its removed keys left out. */
+/** An account's counts for one month, without its removed keys. */
 export interface UsageSnapshot {
   account: { calls: number; quota: number | null }
   apiKeys: ApiKeyCount[]
 }
 
 export interface LiveUsageStore {
-  /** The counts as they are committed now; keys that were not called in the month have 0. */
+  /** The counts as committed now. Keys that were not called in the month have 0. */
   readUsage(accountId: string, month: Month): Promise<UsageSnapshot>
 }
 
 /** What a subscriber is sent. */
 export interface LiveUsageEvent extends UsageSnapshot {
   month: Month
-  /** True where `apiKeys` is the whole list and not just what has changed. */
+  /** True if `apiKeys` is the whole list, false if it holds only what changed. */
   snapshot: boolean
 }
 
-/** How long after a failed read of the database the next one is tried. */
+/** How long after a failed read of the database the next one starts. */
 const retryAfterMs = 1_000
 
+type HubState = 'idle' | 'due' | 'reading' | 'outdated' | 'retrying' | 'closed'
+
+const transitions: Transitions<HubState> = {
+  idle: ['due', 'closed'],
+  due: ['reading', 'closed'],
+  reading: ['idle', 'outdated', 'retrying', 'closed'],
+  outdated: ['due', 'closed'],
+  retrying: ['due', 'closed'],
+  closed: [],
+}
+
 /**
- * One account's live counts on this server, shared by all who watch it.
+ * One account's live counts on this server, shared by all its watchers.
  *
- *   loading ──(first read)──▶ live ──(change · month turn · a new watcher)──▶ live, reading again
+ *   idle ──(a read is requested)──▶ due ──(microtask)──▶ reading ──(ended)──▶ idle
+ *                                   ▲ ▲                   │     │
+ *          (the current read ended) │ │                   │     └──(failed, must succeed)──▶ retrying
+ *                          outdated─┘ │                   │                                     │
+ *                              ▲      └──(1 s later, or a read is requested)────────────────────┘
+ *                              └──────(a read is requested)
  *
- * Counts only grow within a month, whatever order messages and reads arrive in. Each entry carries the version
- * of the hub at which it last changed, so that a watcher needs to remember no more than the version that it
- * has seen, however slowly it reads.
+ *   Every state but `closed` may become `closed`.
+ *
+ * Reads are requested by new watchers, changed keys or plans, a new month, and counts in doubt. One read runs at a
+ * time; a request during a read needs another one, because the current one may have missed what it is about.
+ *
+ * Counts only grow within a month, so messages and reads may arrive in any order: the larger count wins. Each entry
+ * carries the hub's version at which it last changed. A watcher remembers only the version it has seen, however slowly
+ * it reads.
  */
 export class AccountHub {
   readonly accountId: string
   readonly #store: LiveUsageStore
   readonly #clock: Clock
   readonly #watchers = new Set<() => void>()
+  #state: HubState = 'idle'
   #month: Month
   #account: UsageSnapshot['account'] = { calls: 0, quota: null }
   #accountVersion = 0
   #apiKeys = new Map<string, { count: ApiKeyCount; version: number }>()
   #version = 0
-  /** Watchers that have not seen this version are owed the whole list. */
+  /** Watchers that have not seen this version get the whole list. */
   #snapshotVersion = 0
-  #currentRead: Promise<void> | undefined
-  #nextRead: Promise<void> | undefined
-  #snapshotOwed = true
-  /** Counts that arrived while the database was being read, which may not have seen them. */
-  #countedMeanwhile: UsageSnapshot[] = []
-  #cancelMonthTurn: () => void = () => {}
-  #cancelRetry: () => void = () => {}
-  #closed = false
+  /** What the next read must do. */
+  #next: ReadRequest = { mustSucceed: false, sendsSnapshot: true, readers: [] }
+  /** Counts that arrived during the current read, which may not include them. */
+  #countedDuringRead: UsageSnapshot[] = []
+  #cancelMonthTimer = () => {}
+  #cancelRetry = () => {}
 
   constructor(accountId: string, store: LiveUsageStore, clock: Clock) {
     this.accountId = accountId
     this.#store = store
     this.#clock = clock
     this.#month = monthOf(clock.now())
-    this.#awaitMonthTurn()
+    this.#refreshWhenMonthEnds()
   }
 
   get hasWatchers(): boolean {
@@ -66,50 +87,28 @@ export class AccountHub {
   }
 
   /**
-   * Calls `wake` whenever there may be something new. The hub reads the database once more before the promise
-   * resolves, so that a watcher begins with what is true then. Returns what takes the watcher off again.
-   * @throws whatever the read failed with
+   * Calls `wake` whenever there may be something new. `ready` resolves after a read of the database that started after
+   * this call, and rejects if that read fails. `leave` removes the watcher.
    */
   watch(wake: () => void): { ready: Promise<void>; leave: () => void } {
     this.#watchers.add(wake)
-    return { ready: this.#read(), leave: () => this.#watchers.delete(wake) }
-  }
-
-  /** Takes in a message from the account's topic. */
-  receive(message: UsageMessage): void {
-    if (message.kind === 'uncertain') {
-      this.recount()
-      return
-    }
-    if (message.kind === 'changed' || message.month > this.#month) {
-      this.refresh()
-      return
-    }
-    if (message.month < this.#month) return
-    if (this.#currentRead) this.#countedMeanwhile.push(message)
-    this.#version++
-    this.#mergeCounted(message)
-    this.#wakeWatchers()
-  }
-
-  /** Reads the database again and owes every watcher the whole list. Tried until it succeeds. */
-  refresh(): void {
-    this.#snapshotOwed = true
-    this.recount()
-  }
-
-  /** Reads the database again, for counts that no message told of. Tried until it succeeds. */
-  recount(): void {
-    this.#read().catch(() => {
-      this.#cancelRetry()
-      const retryAt = new Date(this.#clock.now().getTime() + retryAfterMs)
-      this.#cancelRetry = this.#clock.at(retryAt, () => this.recount())
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#next.readers.push({ resolve, reject })
+      this.#requestRead()
     })
+    return { ready, leave: () => this.#watchers.delete(wake) }
+  }
+
+  /** Takes in what happened to the account, on this server or another. */
+  receive(message: UsageMessage): void {
+    if (message.kind === 'in doubt') this.#recount()
+    else if (message.kind === 'changed' || message.month > this.#month) this.#refresh()
+    else if (message.month === this.#month) this.#takeInCounts(message)
   }
 
   /**
-   * What has changed since a version that a watcher has seen (0 for none), for the keys it asked for, and the
-   * version that it has then seen; null where nothing has.
+   * What changed after version `seen` (0 for none) for the keys in `only`, and the version that this brings the
+   * watcher to; null if nothing changed.
    */
   since(
     seen: number,
@@ -128,60 +127,100 @@ export class AccountHub {
     }
   }
 
+  /** Releases the timers. Watchers still waiting for their first read are let go without it. */
   close(): void {
-    this.#closed = true
-    this.#cancelMonthTurn()
+    this.#enter('closed')
+    this.#cancelMonthTimer()
     this.#cancelRetry()
+    for (const { resolve } of this.#next.readers) resolve()
   }
 
-  #awaitMonthTurn(): void {
-    this.#cancelMonthTurn()
-    this.#cancelMonthTurn = this.#clock.at(resetsAt(this.#month), () => this.refresh())
+  #enter(next: HubState): void {
+    this.#state = transition(transitions, this.#state, next)
   }
 
-  /** One read at a time: what is asked for while one runs is served by the next, which begins after it. */
-  #read(): Promise<void> {
-    this.#nextRead ??= (this.#currentRead ?? Promise.resolve())
-      .catch(() => {})
-      .then(async () => {
-        this.#currentRead = this.#nextRead
-        this.#nextRead = undefined
-        try {
-          if (!this.#closed) await this.#readNow()
-        } finally {
-          this.#currentRead = undefined
-          this.#countedMeanwhile = []
-        }
-      })
-    return this.#nextRead
+  #refreshWhenMonthEnds(): void {
+    this.#cancelMonthTimer()
+    this.#cancelMonthTimer = this.#clock.at(resetsAt(this.#month), () => this.#refresh())
   }
 
-  async #readNow(): Promise<void> {
-    const owed = this.#snapshotOwed
-    this.#snapshotOwed = false
+  /** Reads the database until that succeeds, and sends every watcher the whole list. */
+  #refresh(): void {
+    this.#next.sendsSnapshot = true
+    this.#recount()
+  }
+
+  /** Reads the database until that succeeds. */
+  #recount(): void {
+    this.#next.mustSucceed = true
+    this.#requestRead()
+  }
+
+  #requestRead(): void {
+    if (this.#state === 'reading') this.#enter('outdated')
+    else if (this.#state === 'idle' || this.#state === 'retrying') this.#scheduleRead()
+  }
+
+  /** In a microtask, so that all requests made together share one read. */
+  #scheduleRead(): void {
+    this.#cancelRetry()
+    this.#enter('due')
+    queueMicrotask(() => {
+      if (this.#state === 'due') void this.#read()
+    })
+  }
+
+  async #read(): Promise<void> {
+    this.#enter('reading')
+    const request = this.#next
+    this.#next = { mustSucceed: false, sendsSnapshot: false, readers: [] }
     const month = monthOf(this.#clock.now())
-    let read: UsageSnapshot
     try {
-      read = await this.#store.readUsage(this.accountId, month)
+      const usage = await this.#store.readUsage(this.accountId, month)
+      this.#takeInRead(usage, month, request.sendsSnapshot)
+      for (const { resolve } of request.readers) resolve()
     } catch (error) {
-      this.#snapshotOwed ||= owed
-      throw error
+      this.#next.mustSucceed ||= request.mustSucceed
+      this.#next.sendsSnapshot ||= request.sendsSnapshot
+      for (const { reject } of request.readers) reject(error)
+    } finally {
+      this.#countedDuringRead = []
+      this.#endRead()
     }
-    const turned = month !== this.#month
-    if (turned) {
-      this.#month = month
-      this.#account = { calls: 0, quota: null }
-      this.#apiKeys.clear()
-      this.#awaitMonthTurn()
-    }
+  }
+
+  #endRead(): void {
+    if (this.#state === 'closed') return
+    if (this.#state === 'outdated') this.#scheduleRead()
+    else if (this.#next.mustSucceed) {
+      this.#enter('retrying')
+      this.#cancelRetry = this.#clock.after(retryAfterMs, () => this.#scheduleRead())
+    } else this.#enter('idle')
+  }
+
+  #takeInCounts(counted: UsageSnapshot): void {
+    if (this.#state === 'reading' || this.#state === 'outdated') this.#countedDuringRead.push(counted)
     this.#version++
-    const changedList = this.#mergeRead(read)
-    if (!turned) for (const counted of this.#countedMeanwhile) this.#mergeCounted(counted)
-    if (owed || turned || changedList) this.#snapshotVersion = this.#version
+    this.#mergeCounted(counted)
     this.#wakeWatchers()
   }
 
-  /** Takes the list of keys and the quota as they were read. Returns whether the list is another one. */
+  #takeInRead(usage: UsageSnapshot, month: Month, sendsSnapshot: boolean): void {
+    const newMonth = month !== this.#month
+    if (newMonth) {
+      this.#month = month
+      this.#account = { calls: 0, quota: null }
+      this.#apiKeys.clear()
+      if (this.#state !== 'closed') this.#refreshWhenMonthEnds()
+    }
+    this.#version++
+    const listChanged = this.#mergeRead(usage)
+    if (!newMonth) for (const counted of this.#countedDuringRead) this.#mergeCounted(counted)
+    if (sendsSnapshot || newMonth || listChanged) this.#snapshotVersion = this.#version
+    this.#wakeWatchers()
+  }
+
+  /** Takes over the list of keys and the quota. Returns whether the list changed. */
   #mergeRead({ account, apiKeys }: UsageSnapshot): boolean {
     const before = this.#apiKeys
     this.#apiKeys = new Map()
@@ -194,7 +233,7 @@ export class AccountHub {
     return before.size !== apiKeys.length || apiKeys.some(({ apiKeyId }) => !before.has(apiKeyId))
   }
 
-  /** A key that is not on the list is not put on it by a count: only a read knows whether it is still there. */
+  /** Only a read can add a key: it may have been removed since the message was sent. */
   #mergeCounted({ account, apiKeys }: UsageSnapshot): void {
     for (const count of apiKeys) {
       const known = this.#apiKeys.get(count.apiKeyId)
@@ -213,4 +252,14 @@ export class AccountHub {
   #wakeWatchers(): void {
     for (const wake of this.#watchers) wake()
   }
+}
+
+/** What is expected of one read of the database. */
+interface ReadRequest {
+  /** Retry until it succeeds. */
+  mustSucceed: boolean
+  /** Send every watcher the whole list afterwards. */
+  sendsSnapshot: boolean
+  /** Watchers whose first event waits for it. */
+  readers: { resolve: () => void; reject: (error: unknown) => void }[]
 }

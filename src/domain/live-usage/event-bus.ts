@@ -4,13 +4,13 @@ import type { Month } from '../month.ts'
 export interface ApiKeyCount {
   apiKeyId: string
   calls: number
-  /** RFC 3339, so that a message survives the way between servers; null before the first call. */
+  /** RFC 3339, as it is sent between servers; null before the first call. */
   lastCallAt: string | null
 }
 
-/** What servers tell each other about an account. All of it can be read from the database, too. */
+/** What happened to an account's usage. All of it can also be read from the database. */
 export type UsageMessage =
-  /** Calls were counted: the totals after it, of the keys that were called. */
+  /** Calls were counted: the totals after the commit, for the keys that were called. */
   | {
       kind: 'counted'
       month: Month
@@ -19,13 +19,19 @@ export type UsageMessage =
     }
   /** A key was added, removed or changed, or the account's plan was. */
   | { kind: 'changed' }
-  /** Something may have been counted that no message tells of: a commit's answer was lost. */
-  | { kind: 'uncertain' }
+  /** Calls may have been counted that no message reports, for instance because a commit's answer was lost. */
+  | { kind: 'in doubt' }
 
-/** Carries hints between servers, at most once each. A lost one costs latency, never a number. */
+/**
+ * Connects this server to the others. Messages are hints, delivered at most once; losing one delays a count and never
+ * falsifies it. Nothing comes back to the server that published it.
+ */
 export interface EventBus {
   publish(topic: string, message: UsageMessage): void
-  /** Returns what ends the subscription. */
+  /**
+   * Calls `listener` with what other servers publish. The bus itself sends `in doubt` whenever messages may have been
+   * missed, including before the subscription took effect. Returns what ends the subscription.
+   */
   subscribe(topic: string, listener: (message: UsageMessage) => void): () => void
 }
 

@@ -2,12 +2,12 @@ import type { Clock } from '../../clock.ts'
 import type { Charge } from '../metering/usage-store.ts'
 import type { Month } from '../month.ts'
 import { AccountHub, type LiveUsageStore } from './account-hub.ts'
-import { accountTopic, type EventBus, everyAccountTopic } from './event-bus.ts'
+import { accountTopic, type EventBus, everyAccountTopic, type UsageMessage } from './event-bus.ts'
 import { Watcher } from './watcher.ts'
 
 export interface WatchOptions {
   accountId: string
-  /** The keys to be told of; all of the account's where left out. */
+  /** The keys to report; all of the account's if left out. */
   apiKeyIds?: ReadonlySet<string> | undefined
   /** When the watcher's token expires. */
   until?: Date | undefined
@@ -15,34 +15,38 @@ export interface WatchOptions {
 
 export interface LiveUsageOptions {
   store: LiveUsageStore
-  bus: EventBus
+  /** Connects this server to others; left out if there are none. */
+  bus?: EventBus | undefined
   clock: Clock
-  /** The least time between two events to one subscriber, in milliseconds. */
+  /** The minimum time between two events to one subscriber, in milliseconds. */
   intervalMs: number
   /** A commit whose answer was lost may still happen within this long. */
   lateCommitMs: number
 }
 
-/** What was not told of is read from the database no more often than this, however many commits fail. */
-const uncertainEveryMs = 1_000
+/** Counts in doubt are read from the database no more often than this, however many commits fail. */
+const inDoubtEveryMs = 1_000
 
 /**
- * So many subscribers are told something in a turn of the event loop. Metered calls that arrive meanwhile would
- * otherwise wait until the last of thousands has been sent its frame.
+ * How many subscribers are woken per turn of the event loop. Without the yield, metered calls would wait until
+ * thousands of frames have been written.
  */
 const wakesPerTurn = 25
 
-/** Call counts as they happen, for any number of subscribers: one hub an account, made when somebody watches. */
+/**
+ * Call counts as they happen, for any number of subscribers. An account that is being watched has one hub. What
+ * happens on this server goes to its hubs directly, and to other servers over the bus.
+ */
 export class LiveUsage {
   readonly #store: LiveUsageStore
-  readonly #bus: EventBus
+  readonly #bus: EventBus | undefined
   readonly #clock: Clock
   readonly #intervalMs: number
   readonly #hubs = new Map<string, { hub: AccountHub; unsubscribe: () => void }>()
   readonly #unsubscribe: () => void
-  /** Of the watchers that there may be something new for, in the order in which it came. */
+  /** Watchers with something new to read, in the order in which it arrived. */
   readonly #toWake = new Set<() => void>()
-  readonly #uncertainRounds: number
+  readonly #inDoubtRounds: number
   #roundsLeft = 0
   #cancelRound: (() => void) | undefined
 
@@ -51,25 +55,17 @@ export class LiveUsage {
     this.#bus = bus
     this.#clock = clock
     this.#intervalMs = intervalMs
-    this.#uncertainRounds = 1 + Math.ceil(lateCommitMs / uncertainEveryMs)
-    this.#unsubscribe = bus.subscribe(everyAccountTopic, (message) => {
-      for (const { hub } of this.#hubs.values()) hub.receive(message)
-    })
+    this.#inDoubtRounds = 1 + Math.ceil(lateCommitMs / inDoubtEveryMs)
+    this.#unsubscribe = this.#subscribe(everyAccountTopic, (message) => this.#receiveForAll(message))
   }
 
-  /** Tells every server what a commit has counted. */
+  /** Publishes what a commit counted. */
   counted(month: Month, at: Date, charge: Charge): void {
     const lastCallAt = at.toISOString()
-    const charged = new Map<string, Set<string>>()
-    for (const verdict of charge.verdicts) {
-      if (verdict?.access !== 'allowed' || !charge.accounts.get(verdict.accountId)?.charged) continue
-      const apiKeyIds = charged.get(verdict.accountId)
-      if (apiKeyIds) apiKeyIds.add(verdict.apiKeyId)
-      else charged.set(verdict.accountId, new Set([verdict.apiKeyId]))
-    }
-    for (const [accountId, apiKeyIds] of charged) {
+    for (const [accountId, apiKeyIds] of chargedKeys(charge)) {
+      if (!this.#bus && !this.#hubs.has(accountId)) continue
       const { calls = 0, quota = null } = charge.accounts.get(accountId) ?? {}
-      this.#bus.publish(accountTopic(accountId), {
+      this.#publish(accountId, {
         kind: 'counted',
         month,
         account: { calls, quota },
@@ -82,37 +78,55 @@ export class LiveUsage {
     }
   }
 
-  /** Tells every server that an account's keys or plan have changed. */
+  /** Publishes that an account's keys or plan changed. */
   accountChanged(accountId: string): void {
-    this.#bus.publish(accountTopic(accountId), { kind: 'changed' })
+    this.#publish(accountId, { kind: 'changed' })
+  }
+
+  /** Publishes that plans changed. */
+  plansChanged(): void {
+    this.#publishForAll({ kind: 'changed' })
   }
 
   /**
-   * Tells every server that a commit may have counted what nobody was told of: at once, and every second from then on
-   * until the last such commit must have happened, if it has.
+   * Publishes that a commit without an answer may have counted calls: at once, and then every second until the last
+   * such commit has happened, if it ever does.
    */
-  uncertain(): void {
-    this.#roundsLeft = this.#uncertainRounds
-    if (!this.#cancelRound) this.#tellUncertain()
+  inDoubt(): void {
+    this.#roundsLeft = this.#inDoubtRounds
+    if (!this.#cancelRound) this.#publishInDoubt()
   }
 
-  #tellUncertain(): void {
+  #publishInDoubt(): void {
     this.#cancelRound = undefined
     if (this.#roundsLeft === 0) return
     this.#roundsLeft--
-    this.#bus.publish(everyAccountTopic, { kind: 'uncertain' })
-    this.#cancelRound = this.#clock.after(uncertainEveryMs, () => this.#tellUncertain())
+    this.#publishForAll({ kind: 'in doubt' })
+    this.#cancelRound = this.#clock.after(inDoubtEveryMs, () => this.#publishInDoubt())
   }
 
-  /** Tells every server that plans have changed. */
-  plansChanged(): void {
-    this.#bus.publish(everyAccountTopic, { kind: 'changed' })
+  #publish(accountId: string, message: UsageMessage): void {
+    this.#hubs.get(accountId)?.hub.receive(message)
+    this.#bus?.publish(accountTopic(accountId), message)
+  }
+
+  #publishForAll(message: UsageMessage): void {
+    this.#receiveForAll(message)
+    this.#bus?.publish(everyAccountTopic, message)
+  }
+
+  #receiveForAll(message: UsageMessage): void {
+    for (const { hub } of this.#hubs.values()) hub.receive(message)
+  }
+
+  #subscribe(topic: string, listener: (message: UsageMessage) => void): () => void {
+    return this.#bus?.subscribe(topic, listener) ?? (() => {})
   }
 
   /**
-   * First a snapshot, then what changes, at most one event an interval; while the reader is slow, changes are
-   * merged and nothing queues up. Ends with UnauthenticatedError when the token expires, and with
-   * UnavailableError where the first read of the database fails.
+   * A snapshot first, then changes, at most one event per interval. While the reader is slow, changes are merged and
+   * nothing queues up. Ends with UnauthenticatedError when the token expires, and with UnavailableError if the first
+   * read of the database fails.
    */
   watch({ accountId, apiKeyIds, until }: WatchOptions): Watcher {
     return new Watcher({
@@ -121,27 +135,27 @@ export class LiveUsage {
       apiKeyIds,
       until,
       join: (wake) => this.#join(accountId, wake),
-      inTurn: (wake) => this.#wakeInTurn(wake),
+      schedule: (wake) => this.#scheduleWake(wake),
     })
   }
 
-  #wakeInTurn(wake: () => void): void {
+  #scheduleWake(wake: () => void): void {
     this.#toWake.add(wake)
-    if (this.#toWake.size === 1) this.#wakeSoon()
+    if (this.#toWake.size === 1) this.#wakeSome()
   }
 
-  #wakeSoon(): void {
+  #wakeSome(): void {
     setImmediate(() => {
       let left = wakesPerTurn
       for (const wake of this.#toWake) {
-        if (left-- === 0) return this.#wakeSoon()
+        if (left-- === 0) return this.#wakeSome()
         this.#toWake.delete(wake)
         wake()
       }
     })
   }
 
-  /** Ends what this holds open. Subscribers are ended by whoever serves them. */
+  /** Closes the hubs and leaves the bus. The transports end their subscribers. */
   close(): void {
     this.#cancelRound?.()
     this.#unsubscribe()
@@ -152,17 +166,8 @@ export class LiveUsage {
     this.#hubs.clear()
   }
 
-  /** The topic is joined before the database is read: what is counted in between arrives as a message. */
   #join(accountId: string, wake: () => void): { hub: AccountHub; ready: Promise<void>; leave: () => void } {
-    let entry = this.#hubs.get(accountId)
-    if (!entry) {
-      const hub = new AccountHub(accountId, this.#store, this.#clock)
-      entry = {
-        hub,
-        unsubscribe: this.#bus.subscribe(accountTopic(accountId), (message) => hub.receive(message)),
-      }
-      this.#hubs.set(accountId, entry)
-    }
+    const entry = this.#hubs.get(accountId) ?? this.#openHub(accountId)
     const { hub, unsubscribe } = entry
     const { ready, leave } = hub.watch(wake)
     return {
@@ -170,11 +175,32 @@ export class LiveUsage {
       ready,
       leave: () => {
         leave()
-        if (hub.hasWatchers || this.#hubs.get(accountId)?.hub !== hub) return
+        if (hub.hasWatchers || this.#hubs.get(accountId) !== entry) return
         this.#hubs.delete(accountId)
         unsubscribe()
         hub.close()
       },
     }
   }
+
+  /** Subscribes before the hub's first read, so that no count falls between the two. */
+  #openHub(accountId: string): { hub: AccountHub; unsubscribe: () => void } {
+    const hub = new AccountHub(accountId, this.#store, this.#clock)
+    const unsubscribe = this.#subscribe(accountTopic(accountId), (message) => hub.receive(message))
+    const entry = { hub, unsubscribe }
+    this.#hubs.set(accountId, entry)
+    return entry
+  }
+}
+
+/** The keys that a commit charged, by account. */
+function chargedKeys({ verdicts, accounts }: Charge): Map<string, Set<string>> {
+  const charged = new Map<string, Set<string>>()
+  for (const verdict of verdicts) {
+    if (verdict?.access !== 'allowed' || !accounts.get(verdict.accountId)?.charged) continue
+    const apiKeyIds = charged.get(verdict.accountId)
+    if (apiKeyIds) apiKeyIds.add(verdict.apiKeyId)
+    else charged.set(verdict.accountId, new Set([verdict.apiKeyId]))
+  }
+  return charged
 }

@@ -1,19 +1,20 @@
 import type { Clock } from '../../clock.ts'
 import { UnauthenticatedError, UnavailableError } from '../../errors.ts'
+import { type Transitions, transition } from '../transitions.ts'
 import type { AccountHub, LiveUsageEvent } from './account-hub.ts'
 
 export interface WatcherOptions {
   clock: Clock
-  /** The least time between two events, in milliseconds. */
+  /** The minimum time between two events, in milliseconds. */
   intervalMs: number
-  /** The keys to be told of; all of the account's where left out. */
+  /** The keys to report; all of the account's if left out. */
   apiKeyIds?: ReadonlySet<string> | undefined
   /** When the watcher's token expires. */
   until?: Date | undefined
-  /** Joins the account's hub, to be woken whenever there may be something new. Called once, by the first read. */
+  /** Joins the account's hub, which calls `wake` whenever there may be something new. Called once, by the first read. */
   join: (wake: () => void) => { hub: AccountHub; ready: Promise<void>; leave: () => void }
-  /** Calls back when it is this watcher's turn; once, if it is asked again until then. */
-  inTurn: (callback: () => void) => void
+  /** Calls back in a later turn of the event loop; only once, however often it is scheduled until then. */
+  schedule: (callback: () => void) => void
 }
 
 interface Reader {
@@ -21,27 +22,36 @@ interface Reader {
   reject: (error: unknown) => void
 }
 
+type WatcherState = 'new' | 'joining' | 'watching' | 'over'
+
+const transitions: Transitions<WatcherState> = {
+  new: ['joining', 'over'],
+  joining: ['watching', 'over'],
+  watching: ['over'],
+  over: [],
+}
+
 /**
- * One subscriber's events: first a snapshot, then what changes, at most one an interval. An event is put together when
- * it is read and not before, so that nothing queues up for who reads slowly.
+ * One subscriber's events: a snapshot first, then changes, at most one event per interval.
  *
- *   new ──(first read)──▶ joining ──(the hub has read the database)──▶ watching
- *    └──────────┴───(left · token expired · the read failed)──┴──────────▶ over
+ *   new ──(first read)──▶ joining ──(the hub read the database)──▶ watching
+ *    └──────────────────────┴──(left · token expired · read failed)──┴──────▶ over
  *
- * There are many of these, and each change wakes all of an account's: hence no generator and no library's iterator,
- * which would make several promises for an event, and a timer only where a change comes within the interval.
+ * An event is assembled when it is read, so nothing queues up for a slow reader. A change wakes all of an account's
+ * watchers, and there may be thousands. Hence no generator and no iterator from a library, which would create several
+ * promises per event, and a timer only when a change falls within the interval.
  */
 export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined> {
   readonly #options: WatcherOptions
-  #state: 'new' | 'joining' | 'watching' | 'over' = 'new'
+  #state: WatcherState = 'new'
   #hub: AccountHub | undefined
-  /** The version of the hub that has been seen. */
+  /** The hub's version that the subscriber has seen. */
   #seen = 0
   #nextAtMs = 0
   #pausing = false
-  /** Reads that are yet to be answered, oldest first. */
+  /** Reads that wait for an event, oldest first. */
   readonly #readers: Reader[] = []
-  /** What it ended with, where nobody was reading then. */
+  /** The error it ended with, until somebody reads it. */
   #failure: { error: unknown } | undefined
   #leave = () => {}
   #cancelExpiry = () => {}
@@ -56,8 +66,8 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
   }
 
   /**
-   * @throws UnauthenticatedError when the token expires, UnavailableError where the first read of the database fails;
-   * whatever it ends with, once
+   * @throws UnauthenticatedError when the token expires, UnavailableError if the first read of the database fails;
+   * either is thrown once
    */
   next(): Promise<IteratorResult<LiveUsageEvent, undefined>> {
     return new Promise((resolve, reject) => {
@@ -79,9 +89,9 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
   }
 
   #join(): void {
-    const { clock, until, join, inTurn } = this.#options
-    this.#state = 'joining'
-    const { hub, ready, leave } = join(() => inTurn(this.#deliver))
+    const { clock, until, join, schedule } = this.#options
+    this.#enter('joining')
+    const { hub, ready, leave } = join(() => schedule(this.#deliver))
     this.#hub = hub
     this.#leave = leave
     if (until)
@@ -91,7 +101,7 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
     ready.then(
       () => {
         if (this.#state !== 'joining') return
-        this.#state = 'watching'
+        this.#enter('watching')
         this.#deliver()
       },
       (cause) =>
@@ -99,10 +109,10 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
     )
   }
 
-  /** Answers a read, where there is one, something to tell, and the interval is over. */
+  /** Answers the oldest read if something is new and the interval is over. */
   #deliver = (): void => {
     if (this.#state !== 'watching' || this.#pausing || this.#readers.length === 0) return
-    const { clock, intervalMs, apiKeyIds, inTurn } = this.#options
+    const { clock, intervalMs, apiKeyIds, schedule } = this.#options
     const next = this.#hub?.since(this.#seen, apiKeyIds)
     if (!next) return
     const now = clock.now().getTime()
@@ -110,7 +120,7 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
       this.#pausing = true
       this.#cancelPause = clock.at(new Date(this.#nextAtMs), () => {
         this.#pausing = false
-        inTurn(this.#deliver)
+        schedule(this.#deliver)
       })
       return
     }
@@ -119,9 +129,13 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
     this.#readers.shift()?.resolve({ done: false, value: next.event })
   }
 
+  #enter(next: WatcherState): void {
+    this.#state = transition(transitions, this.#state, next)
+  }
+
   #end(failure?: { error: unknown }): void {
     if (this.#state === 'over') return
-    this.#state = 'over'
+    this.#enter('over')
     this.#failure = failure
     this.#cancelExpiry()
     this.#cancelPause()

@@ -1,6 +1,6 @@
 import type { Month } from '../month.ts'
 
-/** One call that a gateway asks about. */
+/** A call that a gateway asks about. */
 export interface MeteredCall {
   secret: string
   /** A name from the catalogue. */
@@ -14,7 +14,7 @@ export type DecisionCode =
   | 'QUOTA_EXCEEDED'
   | 'API_CALL_UNKNOWN'
 
-/** The answer to one call. A refusal is an answer, too. */
+/** The answer to one call. A refusal is a decision, not an error. */
 export type Decision =
   | { code: 'KEY_INVALID' }
   | {
@@ -30,7 +30,7 @@ export type Decision =
 export interface AccountTotals {
   month: Month
   calls: number
-  /** Null is no limit. */
+  /** Null means no limit. */
   quota: number | null
 }
 

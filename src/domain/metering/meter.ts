@@ -3,94 +3,83 @@ import { OverloadedError, UnavailableError } from '../../errors.ts'
 import { canBeApiCallName } from '../catalogue.ts'
 import { type Month, monthOf } from '../month.ts'
 import { isWellFormedSecret } from '../secret.ts'
-import { answerCalls, groupCalls, type WaitingCall } from './batch.ts'
+import { type Transitions, transition } from '../transitions.ts'
+import { Batch, type WaitingCall } from './batch.ts'
+import { answerCalls, groupCalls } from './call-groups.ts'
+import { CommitSlots } from './commit-slots.ts'
 import type { Decision, MeteredCall } from './decision.ts'
+import { LoadEstimate } from './load-estimate.ts'
 import type { Charge, UsageStore } from './usage-store.ts'
 
 export interface MeterOptions {
   store: UsageStore
   clock: Clock
-  /** Told what each commit counted, after it. */
+  /** Called after each commit with what it counted. */
   counted: (month: Month, at: Date, charge: Charge) => void
-  /** Told of a commit that failed, and may nevertheless have counted. */
-  uncertain: () => void
-  /** Every call is answered within this long. */
+  /** Called when a commit failed and may have counted its calls all the same. */
+  inDoubt: () => void
+  /** Every call is answered within this many milliseconds. */
   timeoutMs: number
-  /** Commits that may be under way at the same time, where they are slow or many calls wait. */
+  /** How many commits may be under way at once. */
   maxCommits?: number
-  /** A batch that holds this many calls takes no further request. */
+  /** A batch with this many calls takes no further request. */
   maxBatchCalls?: number
-  /** Calls waiting for an answer; beyond it they are refused at once. What they take of the memory. */
+  /** How many calls may wait for an answer; bounds memory. */
   maxWaitingCalls?: number
-  /** How long a call may have to wait for its answer by the look of it; beyond it calls are refused at once. */
+  /** The estimated wait above which calls are refused. */
   maxWaitMs?: number
-  /** Milliseconds since whenever; only differences count. */
+  /** A monotonic clock in milliseconds. */
   elapsed?: () => number
 }
 
-/** What the newest batch weighs in what a call has taken of late. */
-const newestShare = 0.2
+type MeterState = 'running' | 'draining' | 'stopped'
 
-/** A commit that takes this long is slow, and another may begin beside it. */
-const slowCommitMs = 10
-/** A batch of this many calls costs hardly less a call when it grows, and may be committed beside another. */
-const manyCalls = 128
-
-/** Calls that are committed together, and given up together when the first of them has waited its time. */
-interface Batch {
-  calls: WaitingCall[]
-  /** When its first call came. */
-  sinceMs: number
-  timeUp: AbortController
-  cancelTimer: () => void
+const transitions: Transitions<MeterState> = {
+  running: ['draining', 'stopped'],
+  draining: ['stopped'],
+  stopped: [],
 }
 
 /**
- * Decides and counts calls by group commit.
+ * Decides and counts calls by group commit: calls gather in a batch while earlier batches are being committed.
  *
- *   gathering ──(a commit slot is free)──▶ committing ──▶ answered
- *       ▲                                      │
- *       └── the next batch fills meanwhile     └──(some exceed a quota)──▶ committing, with those that fit
+ *   running ──(stop)──▶ draining ──(every call is answered)──▶ stopped
  *
- *   gathering or committing ──(its time is up)──▶ answered UNAVAILABLE, or OVERLOADED where others are committed;
- *                                                 a commit that hangs frees its slot
+ *   calls ──▶ [ batch gathering ] ──(end of the event loop's turn, a slot is free)──▶ committing ──▶ answers
+ *                     │                                                                   │
+ *                     │                   calls that exceed a quota are charged again ◀───┤
+ *                     └──(timed out)──▶ UNAVAILABLE or OVERLOADED, not counted            └──(timed out or failed)
+ *                                                                                             ▼
+ *                                                                            UNAVAILABLE, in doubt; the slot is free
  *
- * A call is answered from what was committed, never before, and nothing about a key is kept between batches:
- * that is what makes admission exact and revocation immediate, on any number of servers.
+ * No call is answered before its commit, and nothing about a key is kept between batches. That makes admission exact
+ * and revocation immediate on any number of servers.
  */
 export class Meter {
   readonly #store: UsageStore
   readonly #clock: Clock
   readonly #counted: MeterOptions['counted']
-  readonly #uncertain: MeterOptions['uncertain']
+  readonly #inDoubt: MeterOptions['inDoubt']
   readonly #timeoutMs: number
-  readonly #maxCommits: number
   readonly #maxBatchCalls: number
   readonly #maxWaitingCalls: number
-  readonly #maxWaitMs: number
   readonly #elapsed: () => number
-  /** Batches that are yet to be committed, oldest first; the last one is gathering. */
-  #batches: Batch[] = []
-  #waitingCalls = 0
-  #isFull = false
-  /** When each commit that is under way began, oldest first. */
-  #commits: number[] = []
-  /** What a call has taken of late, when there were many. */
-  #msPerCall = 0
-  /** When a commit has last ended, whichever way. */
-  #endedAtMs = 0
-  /** When the database has last answered. */
-  #answeredAtMs = 0
-  #scheduled = false
-  #looksAgain = false
-  #stopping: (() => void) | undefined
-  #stopped: Promise<void> | undefined
+  readonly #load: LoadEstimate
+  readonly #slots: CommitSlots
+  /** Batches that are not yet sent, oldest first; only the last one takes calls. None is empty. */
+  readonly #queue: Batch[] = []
+  #state: MeterState = 'running'
+  #databaseAnsweredAtMs = Number.NEGATIVE_INFINITY
+  #dispatchScheduled = false
+  #slowCommitTimerSet = false
+  #drained: Promise<void> | undefined
+  #resolveDrained = () => {}
 
   constructor({
     store,
     clock,
     counted,
-    uncertain,
+    inDoubt,
     timeoutMs,
     maxCommits = 2,
     maxBatchCalls = 512,
@@ -101,191 +90,162 @@ export class Meter {
     this.#store = store
     this.#clock = clock
     this.#counted = counted
-    this.#uncertain = uncertain
+    this.#inDoubt = inDoubt
     this.#timeoutMs = timeoutMs
-    this.#maxCommits = maxCommits
     this.#maxBatchCalls = maxBatchCalls
     this.#maxWaitingCalls = maxWaitingCalls
-    this.#maxWaitMs = maxWaitMs
     this.#elapsed = elapsed
+    this.#load = new LoadEstimate({
+      maxWaitingCalls,
+      maxWaitMs,
+      minWaitingCalls: maxCommits * maxBatchCalls,
+      minBatchCalls: maxBatchCalls / 2,
+      elapsed,
+    })
+    this.#slots = new CommitSlots(maxCommits, elapsed)
   }
 
   /**
-   * Decides one request's calls, and counts those that it admits. They share a batch, so that they are
-   * committed together or not at all (but for those that meet the end of a quota).
+   * Decides one request's calls and counts the admitted ones. They share a batch, so they are committed together or
+   * not at all, except where an account reaches the end of its quota.
    * @returns the decisions, in the calls' order
    * @throws OverloadedError (nothing was counted), UnavailableError (some may have been counted)
    */
   async admit(calls: readonly MeteredCall[]): Promise<Decision[]> {
-    if (this.#stopped) throw new UnavailableError('The server is shutting down.')
-    if (this.#waitingCalls + calls.length > this.#maxWaitingCalls || this.isFull)
+    if (this.#state !== 'running') throw new UnavailableError('The server is shutting down.')
+    if (this.#load.isFull || this.#load.waitingCalls + calls.length > this.#maxWaitingCalls)
       throw new OverloadedError('Too many calls are waiting. Try again in a moment.')
-    const batch = this.#gathering()
-    const decisions = calls.map((call) =>
-      isWellFormedSecret(call.secret) ? this.#join(batch, call) : ({ code: 'KEY_INVALID' } as const),
-    )
+    let batch: Batch | undefined
+    const decisions = calls.map((call) => {
+      if (!isWellFormedSecret(call.secret)) return { code: 'KEY_INVALID' } as const
+      batch ??= this.#gatheringBatch()
+      return this.#join(batch, call)
+    })
     return await Promise.all(decisions)
   }
 
-  /** Takes no further calls, and resolves when every one taken is answered. Harmless when called again. */
-  stop(): Promise<void> {
-    this.#stopped ??= new Promise((resolve) => {
-      if (this.#waitingCalls === 0) resolve()
-      else this.#stopping = resolve
-    })
-    return this.#stopped
-  }
-
-  /**
-   * Whether a call would be refused now: because it would wait too long, by what calls have taken of late when there
-   * were many. As many as can be committed at once may always wait.
-   */
+  /** True if a call would be refused now because too many are waiting. */
   get isFull(): boolean {
-    return this.#isFull
+    return this.#load.isFull
   }
 
-  /** Full until half of what waits is answered: who asks before sending should not find it full again by then. */
-  #noteWaiting(change: number): void {
-    this.#waitingCalls += change
-    const mostInTime = Math.min(this.#maxWaitingCalls, this.#maxWaitMs / this.#msPerCall)
-    const most = Math.max(this.#maxCommits * this.#maxBatchCalls, mostInTime)
-    if (this.#waitingCalls >= most) this.#isFull = true
-    else if (this.#waitingCalls <= most / 2) this.#isFull = false
+  /** Refuses further calls and resolves when all accepted ones are answered. May be called more than once. */
+  stop(): Promise<void> {
+    this.#drained ??= new Promise((resolve) => {
+      this.#resolveDrained = resolve
+      this.#enter(this.#load.waitingCalls === 0 ? 'stopped' : 'draining')
+    })
+    return this.#drained
   }
 
-  #gathering(): Batch {
-    const last = this.#batches.at(-1)
+  #enter(next: MeterState): void {
+    this.#state = transition(transitions, this.#state, next)
+    if (next === 'stopped') this.#resolveDrained()
+  }
+
+  #gatheringBatch(): Batch {
+    const last = this.#queue.at(-1)
     if (last && last.calls.length < this.#maxBatchCalls) return last
-    const next: Batch = {
-      calls: [],
-      sinceMs: this.#elapsed(),
-      timeUp: new AbortController(),
-      cancelTimer: () => {},
-    }
-    this.#batches.push(next)
-    return next
-  }
-
-  /** Whatever the database does, the calls of a batch do not wait for it any longer. */
-  #giveUp(batch: Batch): void {
-    batch.timeUp.abort(new Error(`The database did not answer within ${this.#timeoutMs} ms.`))
-    const place = this.#batches.indexOf(batch)
-    // What is being committed ends by the signal.
-    if (place === -1) return
-    this.#batches.splice(place, 1)
-    const answersAgoMs = this.#clock.now().getTime() - this.#answeredAtMs
-    const error =
-      answersAgoMs < this.#timeoutMs / 2
-        ? new OverloadedError('More calls arrive than the database takes. The call was not counted.')
-        : new UnavailableError('The database does not answer. The call was not counted.', {
-            cause: batch.timeUp.signal.reason,
-          })
-    for (const call of batch.calls) call.fail(error)
+    const batch = new Batch(this.#clock, this.#timeoutMs, this.#elapsed(), (late) => this.#timeOut(late))
+    this.#queue.push(batch)
+    return batch
   }
 
   #join(batch: Batch, { secret, apiCall }: MeteredCall): Promise<Decision> {
-    this.#noteWaiting(1)
-    if (batch.calls.length === 0)
-      batch.cancelTimer = this.#clock.after(this.#timeoutMs, () => this.#giveUp(batch))
-    const waiting = new Promise<Decision>((answer, fail) => {
-      // A name that cannot be in the catalogue is not sent to the database, which would refuse some of them
-      // together with everyone else's calls in the batch; no API call has the empty name.
-      batch.calls.push({
-        secret,
-        apiCall: canBeApiCallName(apiCall) ? apiCall : '',
-        fits: true,
-        answer,
-        fail,
-      })
+    this.#load.callArrived()
+    const decision = new Promise<Decision>((answer, fail) => {
+      // PostgreSQL rejects some texts that cannot be a name, and with them the whole batch. No API call has an
+      // empty name.
+      const name = canBeApiCallName(apiCall) ? apiCall : ''
+      batch.calls.push({ secret, apiCall: name, fits: true, answer, fail })
     })
-    this.#schedule()
-    return waiting.finally(() => {
-      this.#noteWaiting(-1)
-      if (this.#waitingCalls === 0) this.#stopping?.()
+    this.#scheduleDispatch()
+    return decision.finally(() => {
+      this.#load.callAnswered()
+      if (this.#state === 'draining' && this.#load.waitingCalls === 0) this.#enter('stopped')
     })
   }
 
-  /**
-   * Few calls wait for the commit that is under way: one at a time makes larger batches, which cost less a call, and
-   * none that waits for rows of another. Many calls, and those behind a slow commit, do not wait for it.
-   */
-  get #mayCommit(): boolean {
-    const [oldest] = this.#commits
-    if (oldest === undefined) return true
-    if (this.#commits.length >= this.#maxCommits) return false
-    return (this.#batches[0]?.calls.length ?? 0) >= manyCalls || this.#elapsed() - oldest >= slowCommitMs
-  }
-
-  /** Commits begin at the end of the current turn of the event loop, so that all that arrive in it share one. */
-  #schedule(): void {
-    if (this.#scheduled) return
-    if (!this.#mayCommit) {
-      this.#lookAgain()
+  /** Dispatches at the end of the event loop's turn, so that all calls that arrive in it share a batch. */
+  #scheduleDispatch(): void {
+    if (this.#dispatchScheduled) return
+    const [next] = this.#queue
+    if (!next) return
+    if (!this.#slots.mayBegin(next.calls.length)) {
+      this.#dispatchWhenCommitIsSlow()
       return
     }
-    this.#scheduled = true
+    this.#dispatchScheduled = true
     setImmediate(() => {
-      this.#scheduled = false
-      while (this.#mayCommit && this.#batches[0]?.calls.length) {
-        const batch = this.#batches.shift() as Batch
-        const startedAt = this.#elapsed()
-        this.#commits.push(startedAt)
-        void this.#commit(batch).finally(() => {
-          this.#commits.splice(this.#commits.indexOf(startedAt), 1)
-          if (this.#batches[0]?.calls.length) this.#schedule()
-        })
-      }
+      this.#dispatchScheduled = false
+      this.#dispatch()
     })
   }
 
-  /** When the commit under way has become slow, if it has: until then no further call may come. */
-  #lookAgain(): void {
-    if (this.#looksAgain || this.#commits.length >= this.#maxCommits) return
-    this.#looksAgain = true
-    this.#clock.after(slowCommitMs, () => {
-      this.#looksAgain = false
-      if (this.#batches[0]?.calls.length) this.#schedule()
+  #dispatch(): void {
+    for (let next = this.#queue[0]; next; next = this.#queue[0]) {
+      if (!this.#slots.mayBegin(next.calls.length)) break
+      this.#queue.shift()
+      const release = this.#slots.acquire()
+      void this.#commit(next).finally(() => {
+        release()
+        this.#scheduleDispatch()
+      })
+    }
+  }
+
+  /** Without this timer, a small batch behind a slow commit would wait until another call arrives. */
+  #dispatchWhenCommitIsSlow(): void {
+    if (this.#slowCommitTimerSet || this.#slots.areAllTaken) return
+    this.#slowCommitTimerSet = true
+    this.#clock.after(CommitSlots.slowCommitMs, () => {
+      this.#slowCommitTimerSet = false
+      this.#scheduleDispatch()
     })
   }
 
   async #commit(batch: Batch): Promise<void> {
+    batch.startCommit()
     let { calls } = batch
     try {
-      // Each further round asks only for what still fitted a quota when it was read. Quotas only fill up, so
-      // the rounds end.
-      while (calls.length > 0) calls = await this.#charge(calls, batch.timeUp.signal)
-      this.#learn(batch)
+      // Each round charges what still fitted the quotas in the round before. Quotas only fill up, so this ends.
+      while (calls.length > 0) calls = await this.#charge(calls, batch.timeUp)
+      this.#load.batchCommitted(batch.calls.length, batch.firstCallAtMs)
     } catch (cause) {
       const error = new UnavailableError('The call could not be counted for sure. It may have been.', {
         cause,
       })
       for (const call of calls) call.fail(error)
-      this.#uncertain()
+      this.#load.batchFailed()
+      this.#inDoubt()
     } finally {
-      this.#endedAtMs = this.#elapsed()
-      batch.cancelTimer()
+      batch.end()
     }
   }
 
-  /**
-   * What a call takes of the whole server, when there are many: the time from one batch's end to the next one's, which
-   * was waiting then. Batches of a few calls say nothing about it.
-   */
-  #learn({ calls, sinceMs }: Batch): void {
-    if (calls.length < this.#maxBatchCalls / 2) return
-    const tookMs = this.#elapsed() - Math.max(sinceMs, this.#endedAtMs)
-    this.#msPerCall += (tookMs / calls.length - this.#msPerCall) * newestShare
-  }
-
-  /** Charges the calls and answers them; returns those to be tried again because not all of theirs fitted. */
+  /** Charges the calls in one commit and answers them. Returns the calls to charge again. */
   async #charge(calls: WaitingCall[], timeUp: AbortSignal): Promise<WaitingCall[]> {
     const { groups, groupOf } = groupCalls(calls)
     const at = this.#clock.now()
     const month = monthOf(at)
     const charge = await this.#store.charge(month, at, groups, timeUp)
-    this.#answeredAtMs = this.#clock.now().getTime()
+    this.#databaseAnsweredAtMs = this.#elapsed()
     const again = answerCalls(calls, groups, groupOf, charge, month)
     this.#counted(month, at, charge)
     return again
+  }
+
+  /** Fails the calls of a batch that was never sent. One that is being committed fails by its signal. */
+  #timeOut(batch: Batch): void {
+    if (batch.state !== 'gathering') return
+    this.#queue.splice(this.#queue.indexOf(batch), 1)
+    batch.end()
+    const answering = this.#elapsed() - this.#databaseAnsweredAtMs < this.#timeoutMs / 2
+    const error = answering
+      ? new OverloadedError('More calls arrive than the database takes. The call was not counted.')
+      : new UnavailableError('The database does not answer. The call was not counted.', {
+          cause: batch.timeUp.reason,
+        })
+    for (const call of batch.calls) call.fail(error)
   }
 }

@@ -1,23 +1,23 @@
 import type { Month } from '../month.ts'
 
-/** Calls of one batch that share their secret and their API call, so that they are judged as one. */
+/** The calls of one batch that share a secret and an API call, and so one verdict. */
 export interface CallGroup {
   digest: Uint8Array
   apiCall: string
-  /** How many are to be counted; a group of none is judged, and its totals are told. */
+  /** How many to charge. A group with `calls: 0` is judged but not charged. */
   calls: number
 }
 
-/** What the database says of a group; null where no key has the digest. */
+/** The database's verdict on a group; null if no key has the digest. */
 export type GroupVerdict = {
   apiKeyId: string
   accountId: string
   access: 'allowed' | 'denied' | 'unknown API call'
 } | null
 
-/** What a commit did and found. Totals are those after it. */
+/** What a commit charged and found. Totals are those after the commit. */
 export interface Charge {
-  /** One entry a group, in the groups' order. */
+  /** One per group, in the groups' order. */
   verdicts: GroupVerdict[]
   accounts: Map<
     string,
@@ -25,7 +25,7 @@ export interface Charge {
       externalId: string
       calls: number
       quota: number | null
-      /** Whether all of the account's allowed groups were counted; if not, none was: they exceed its quota. */
+      /** True if all of the account's allowed groups were charged; false if none was, because they exceed its quota. */
       charged: boolean
     }
   >
@@ -34,9 +34,9 @@ export interface Charge {
 
 export interface UsageStore {
   /**
-   * Judges every group by the keys as they are now and counts the allowed ones, in one commit: each account's
-   * wholly where they fit in its quota, else not at all. Rejects as soon as `timeUp` says so, and holds on to
-   * nothing then; what had been sent by that time may still be counted.
+   * Judges every group by the keys as they are now and charges the allowed ones, in one commit. An account's groups
+   * are charged all together if they fit its quota, else not at all. Rejects as soon as `timeUp` aborts and keeps no
+   * connection or memory then; what was already sent may still be charged.
    */
   charge(month: Month, at: Date, groups: readonly CallGroup[], timeUp: AbortSignal): Promise<Charge>
 }

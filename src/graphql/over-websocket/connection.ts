@@ -2,11 +2,11 @@ import type { Socket } from 'node:net'
 import { CloseCode, MessageType, type Server, stringifyMessage } from 'graphql-ws'
 import type { WebSocket } from 'ws'
 import type { Principal } from '../../domain/principal.ts'
+import { type Transitions, transition } from '../../domain/transitions.ts'
 import type { OverloadedError } from '../../errors.ts'
 import { errorsJson } from '../../http/respond.ts'
 import { fixedLimits, type Limits } from '../../limits.ts'
 import type { Logger } from '../../log.ts'
-import { StateMachine } from '../../state-machine.ts'
 import type { Frames } from './frames.ts'
 import { Operations } from './operations.ts'
 import { Pings } from './pings.ts'
@@ -34,6 +34,15 @@ const closeReasonBytes = 123
 
 const { messagesPerTurn, unsentBytes } = fixedLimits
 
+type ConnectionState = 'greeting' | 'authenticating' | 'ready' | 'closed'
+
+const transitions: Transitions<ConnectionState> = {
+  greeting: ['authenticating', 'closed'],
+  authenticating: ['ready', 'closed'],
+  ready: ['closed'],
+  closed: [],
+}
+
 /**
  * One WebSocket that speaks graphql-transport-ws:
  *
@@ -46,12 +55,7 @@ const { messagesPerTurn, unsentBytes } = fixedLimits
 export class Connection {
   readonly operations = new Operations()
   readonly #options: ConnectionOptions
-  readonly #state = new StateMachine('A WebSocket connection', 'greeting', {
-    greeting: ['authenticating', 'closed'],
-    authenticating: ['ready', 'closed'],
-    ready: ['closed'],
-    closed: [],
-  })
+  #state: ConnectionState = 'greeting'
   readonly #pings: Pings
   #principal: Principal | null = null
   /** What must be undone when the connection closes. */
@@ -80,7 +84,7 @@ export class Connection {
     socket.on('error', (err) => log.debug({ err }, 'a WebSocket failed'))
     socket.once('close', (code, reason) => {
       clearInterval(keepAlive)
-      this.#state.become('closed')
+      this.#enter('closed')
       this.#release()
       void closed(code, String(reason))
     })
@@ -98,12 +102,12 @@ export class Connection {
 
   /** `connection_init` has arrived. */
   beginAuthentication(): void {
-    this.#state.become('authenticating')
+    this.#enter('authenticating')
   }
 
   /** The token was verified. `release` is called when the connection closes. */
   becomeReady(principal: Principal | null, release: () => void): void {
-    this.#state.become('ready')
+    this.#enter('ready')
     this.#principal = principal
     this.#release = release
   }
@@ -116,6 +120,10 @@ export class Connection {
   /** Closes the connection without waiting for the client. */
   terminate(): void {
     this.#options.socket.terminate()
+  }
+
+  #enter(next: ConnectionState): void {
+    this.#state = transition(transitions, this.#state, next)
   }
 
   #keepAlive(): void {
@@ -139,7 +147,7 @@ export class Connection {
 
   /** Refuses an operation before anything is parsed but its envelope. */
   #isRefused(text: string): boolean {
-    if (this.#state.state !== 'ready') return false
+    if (this.#state !== 'ready') return false
     const refusal = this.#options.refusalFor(this, this.#isBehind)
     const id = refusal && operationIdOf(text)
     if (!refusal || id === undefined) return false

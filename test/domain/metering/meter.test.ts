@@ -61,7 +61,7 @@ async function endCommits(store: HeldStore, from: number, to: number): Promise<v
 }
 
 function meterOver(store: UsageStore, options: Partial<MeterOptions> = {}) {
-  const told = { counted: () => {}, uncertain: () => {} }
+  const told = { counted: () => {}, inDoubt: () => {} }
   return new Meter({ store, clock: systemClock, timeoutMs: 10_000, ...told, ...options })
 }
 
@@ -147,13 +147,13 @@ describe('the meter', () => {
 
   it('answers UNAVAILABLE when a commit fails, sends nothing again, and goes on', async () => {
     const store = new HeldStore()
-    let uncertain = 0
-    const meter = meterOver(store, { uncertain: () => uncertain++ })
+    let inDoubt = 0
+    const meter = meterOver(store, { inDoubt: () => inDoubt++ })
     const lost = meter.admit([call])
     await turn()
     store.commits[0]?.end(new Error('connection lost'))
     await expect(lost).rejects.toBeInstanceOf(UnavailableError)
-    expect(uncertain).toBe(1)
+    expect(inDoubt).toBe(1)
     const next = meter.admit([call])
     await turn()
     expect(store.commits).toHaveLength(2)
@@ -277,27 +277,27 @@ describe('the meter', () => {
   it('gives up what hangs when its time is up, and commits what came after it', async () => {
     const store = new HeldStore()
     const clock = new HeldClock()
-    let uncertain = 0
-    const meter = meterOver(store, { clock, maxCommits: 1, timeoutMs: 700, uncertain: () => uncertain++ })
+    let inDoubt = 0
+    const meter = meterOver(store, { clock, maxCommits: 1, timeoutMs: 700, inDoubt: () => inDoubt++ })
     const hanging = meter.admit([call])
     await turn()
     const waiting = meter.admit([call, call])
     clock.fire(0)
     await expect(hanging).rejects.toThrow(/may have been/)
-    expect([uncertain, clock.timers.map(({ waitMs }) => waitMs)]).toEqual([1, [700, 700]])
+    expect([inDoubt, clock.timers.map(({ waitMs }) => waitMs)]).toEqual([1, [700, 700]])
     await turn()
     expect(store.commits).toHaveLength(2)
     store.commits[1]?.end()
     expect((await waiting).map(({ code }) => code)).toEqual(['ADMITTED', 'ADMITTED'])
     clock.fire(1)
-    expect(uncertain).toBe(1)
+    expect(inDoubt).toBe(1)
   })
 
   it('gives up what waits behind commits that hang, without sending it, and says that it was not counted', async () => {
     const store = new HeldStore()
     const clock = new HeldClock()
-    let uncertain = 0
-    const meter = meterOver(store, { clock, maxCommits: 1, uncertain: () => uncertain++ })
+    let inDoubt = 0
+    const meter = meterOver(store, { clock, maxCommits: 1, inDoubt: () => inDoubt++ })
     const hanging = meter.admit([call])
     await turn()
     const waiting = meter.admit([call])
@@ -307,7 +307,7 @@ describe('the meter', () => {
     store.commits[0]?.end()
     expect(await hanging).toMatchObject([{ code: 'ADMITTED' }])
     await turn()
-    expect([store.commits.length, uncertain]).toEqual([1, 0])
+    expect([store.commits.length, inDoubt]).toEqual([1, 0])
   })
 
   it('says that there is too much to do where calls wait too long and others are answered meanwhile', async () => {
@@ -340,6 +340,22 @@ describe('the meter', () => {
     await turn()
     store.commits[0]?.end()
     await asked
+  })
+
+  it('measures calls from their own arrival, not from that of a malformed secret long before', async () => {
+    const store = new HeldStore()
+    let now = 0
+    const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 10, maxWaitMs: 100, elapsed: () => now })
+    const calls = (count: number) => Array.from({ length: count }, () => call)
+    await meter.admit([{ secret: 'nonsense', apiCall: 'v3.ping' }])
+    now += 600_000
+    const first = meter.admit(calls(10))
+    await endCommits(store, 0, 0)
+    await first
+    const waiting = [meter.admit(calls(10)), meter.admit(calls(10))]
+    expect(meter.isFull).toBe(false)
+    await endCommits(store, 1, 2)
+    await Promise.all(waiting)
   })
 
   it('stops when every call that it took is answered, and takes no more', async () => {

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
 import { accountTopic, everyAccountTopic, type UsageMessage } from '../../src/domain/live-usage/event-bus.ts'
-import { type RedisEventBus, redisEventBus } from '../../src/storage/event-bus.ts'
+import { LiveUsage } from '../../src/domain/live-usage/live-usage.ts'
+import { RedisEventBus } from '../../src/messaging/redis-event-bus.ts'
 import { Network } from '../support/network.ts'
 import { redisUrl } from '../support/services.ts'
 
@@ -21,7 +23,7 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
   })
   const last = () => received.at(-1)
 
-  /** Publishes until something arrives: before that, connections and subscriptions may not be there yet. */
+  /** Publishes until something arrives: connections and subscriptions may not be ready yet. */
   async function arrives(from: RedisEventBus, message: UsageMessage): Promise<void> {
     await vi.waitFor(
       () => {
@@ -37,35 +39,35 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
     received = []
     network = await Network.to(Number(new URL(redisUrl).port || 6379))
     const prefix = `latchkey-test-${randomUUID()}`
-    away = redisEventBus({ url: `redis://127.0.0.1:${network.port}`, prefix, onError: () => {} })
-    near = redisEventBus({ url: redisUrl, prefix, onError: () => {} })
+    away = new RedisEventBus({ url: `redis://127.0.0.1:${network.port}`, prefix, onError: () => {} })
+    near = new RedisEventBus({ url: redisUrl, prefix, onError: () => {} })
   })
   afterEach(async () => {
-    await away.close()
-    await near.close()
+    away.close()
+    near.close()
     await network.cut()
   })
 
-  it('tells a listener to read again once its topic is subscribed to', async () => {
+  it('tells a listener that counts are in doubt once its topic is subscribed to', async () => {
     away.subscribe(topic, (message) => received.push(message))
-    await vi.waitFor(() => expect(last()).toEqual({ kind: 'uncertain' }))
+    await vi.waitFor(() => expect(last()).toEqual({ kind: 'in doubt' }), { timeout: 10_000 })
     away.subscribe(`${topic}-2`, (message) => received.push(message))
-    await vi.waitFor(() => expect(received).toHaveLength(2))
+    await vi.waitFor(() => expect(received).toHaveLength(2), { timeout: 10_000 })
   })
 
-  it('tells a listener to read again when Redis is back, and goes on', async () => {
+  it('tells a listener that counts are in doubt when Redis is back, and goes on', async () => {
     away.subscribe(topic, (message) => received.push(message))
     await arrives(near, counted(1))
     await network.cut()
     near.publish(topic, counted(2))
     received.length = 0
     await network.mend()
-    await vi.waitFor(() => expect(received).toContainEqual({ kind: 'uncertain' }), { timeout: 10_000 })
+    await vi.waitFor(() => expect(received).toContainEqual({ kind: 'in doubt' }), { timeout: 10_000 })
     await arrives(near, counted(3))
     expect(received).not.toContainEqual(counted(2))
   })
 
-  it('drops what is published meanwhile, and tells the others to read again when Redis is back', async () => {
+  it('drops what is published meanwhile, and tells the other servers when Redis is back', async () => {
     near.subscribe(topic, (message) => received.push(message))
     await arrives(away, counted(1))
     const everyAccount: UsageMessage[] = []
@@ -84,7 +86,7 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000)
   })
 
-  it('bounds what Redis has not taken while it is frozen, and tells the others to read when it takes it', async () => {
+  it('bounds what a frozen Redis has not acknowledged, and tells the other servers when it thaws', async () => {
     near.subscribe(everyAccountTopic, (message) => received.push(message))
     near.subscribe(topic, (message) => received.push(message))
     await arrives(away, counted(1))
@@ -92,26 +94,50 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
     received.length = 0
     for (let calls = 2; calls < 200_000; calls++) away.publish(topic, counted(calls))
     network.thaw()
-    await vi.waitFor(() => expect(received).toContainEqual({ kind: 'uncertain' }), { timeout: 10_000 })
+    await vi.waitFor(() => expect(received).toContainEqual({ kind: 'in doubt' }), { timeout: 10_000 })
     expect(received.length).toBeLessThan(6_000)
     await arrives(away, counted(200_000))
   })
 
-  it('tells who listens to every account to read again, every few seconds for as long as it is away', async () => {
-    const told: number[] = []
-    away.subscribe(everyAccountTopic, () => told.push(performance.now()))
-    await vi.waitFor(() => expect(told.length).toBeGreaterThan(0))
+  it('tells listeners to every account every few seconds, for as long as it is away, that counts are in doubt', async () => {
+    const toldAtMs: number[] = []
+    away.subscribe(everyAccountTopic, () => toldAtMs.push(performance.now()))
+    await vi.waitFor(() => expect(toldAtMs.length).toBeGreaterThan(0))
     network.freeze()
-    told.length = 0
-    await vi.waitFor(() => expect(told.length).toBeGreaterThan(1), { timeout: 15_000 })
-    const [first = 0, second = 0] = told
+    toldAtMs.length = 0
+    await vi.waitFor(() => expect(toldAtMs.length).toBeGreaterThan(1), { timeout: 15_000 })
+    const [first = 0, second = 0] = toldAtMs
     expect(second - first).toBeLessThan(5_000)
   })
 
-  it('carries what happens on the same server without it', async () => {
-    away.subscribe(topic, (message) => received.push(message))
+  it('is not needed for what happens on the same server', async () => {
+    const liveUsage = new LiveUsage({
+      store: {
+        readUsage: async () => ({
+          account: { calls: 1, quota: null },
+          apiKeys: [{ apiKeyId: 'key', calls: 1, lastCallAt: null }],
+        }),
+      },
+      bus: away,
+      clock: systemClock,
+      intervalMs: 0,
+      lateCommitMs: 1_000,
+    })
+    const watcher = liveUsage.watch({ accountId: 'account' })
+    expect((await watcher.next()).value).toMatchObject({ snapshot: true, account: { calls: 1 } })
     await network.cut()
-    away.publish(topic, counted(7))
-    expect(last()).toEqual(counted(7))
+    const at = new Date()
+    liveUsage.counted(at.toISOString().slice(0, 7) as '2026-11', at, {
+      verdicts: [{ apiKeyId: 'key', accountId: 'account', access: 'allowed' }],
+      accounts: new Map([['account', { externalId: 'x', calls: 2, quota: null, charged: true }]]),
+      apiKeyCalls: new Map([['key', 2]]),
+    })
+    expect((await watcher.next()).value).toMatchObject({
+      snapshot: false,
+      account: { calls: 2 },
+      apiKeys: [{ apiKeyId: 'key', calls: 2 }],
+    })
+    await watcher.return()
+    liveUsage.close()
   })
 })
