@@ -84,7 +84,7 @@ async function listeningUrl(child, logFile) {
   throw new Error(`The server did not listen within ${startMs / 1_000} s.`)
 }
 
-/** A token as the server's own tools mint it: HS256 with AUTH_SECRET, valid for a day. */
+/** A token like those of the server's own tools: HS256 with AUTH_SECRET, valid for a day. */
 export function mintToken(claims) {
   const now = Math.floor(Date.now() / 1_000)
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')

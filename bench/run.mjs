@@ -5,11 +5,13 @@ import { machine, table, write } from './report.mjs'
 
 const usage = `Measures Latchkey, its alternatives, and other versions of it, on one PostgreSQL (BENCH_DATABASE_URL).
 
-  npm run bench -- [--only SECTIONS] [--against DIR] [--rounds 5] [--seconds 4] [--quick] [--embedded] [--smoke]
+  npm run bench -- [--only SECTIONS] [--against DIR] [--rounds 5] [--seconds 4] [--quick]
+                   [--together] [--embedded] [--smoke]
 
   --only       some of contenders, workloads, growth, live, embedded, against, separated by commas
   --against    compares this checkout with the one in DIR, which must be installed and built
-  --quick      with --only against: 64 callers only, in more and shorter rounds, to compare CPU time per call
+  --quick      with --only against: 64 callers only, in more and shorter rounds
+  --together   with --only against: both checkouts under load at the same time, to compare CPU time per call
   --embedded   only the embedded database; needs no PostgreSQL
   --smoke      everything small and short: shows that the bench works, not how fast anything is
 `
@@ -48,6 +50,7 @@ function readArguments() {
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      together: { type: 'boolean', default: false },
       embedded: { type: 'boolean', default: false },
       smoke: { type: 'boolean', default: false },
       help: { type: 'boolean' },
@@ -56,14 +59,15 @@ function readArguments() {
   return values
 }
 
-function settingsOf({ against, rounds, seconds, quick, smoke }) {
+function settingsOf({ against, rounds, seconds, quick, together, smoke }) {
   // The smoke run has nothing to compare with but this checkout itself.
-  const common = { tell, quick, other: against ?? (smoke ? '.' : undefined) }
+  const common = { tell, quick, together, other: against ?? (smoke ? '.' : undefined) }
   if (smoke)
     return {
       ...common,
       rounds: 1,
-      warmRounds: 0,
+      warm: false,
+      embedded: false,
       warmupMs: 100,
       measureMs: 500,
       keys: 1_000,
@@ -74,7 +78,9 @@ function settingsOf({ against, rounds, seconds, quick, smoke }) {
   return {
     ...common,
     rounds: Number(rounds ?? (quick ? 9 : 5)),
-    warmRounds: 1,
+    warm: true,
+    leastCalls: quick ? 10_000 : 0,
+    embedded: !quick,
     warmupMs: quick ? 300 : 1_500,
     measureMs: Number(seconds ?? (quick ? 1.5 : 4)) * 1_000,
     keys: 10_000,

@@ -1,4 +1,4 @@
-// The ceiling of HTTP on Node.js: reads a body as JSON, and answers with a constant.
+// The upper bound for HTTP on Node.js: parses the body as JSON and answers with a constant.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { serve } from './process.mjs'

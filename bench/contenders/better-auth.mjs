@@ -1,4 +1,4 @@
-// Better Auth's API-key plugin on the same PostgreSQL: verifyApiKey with `remaining`, its rate limit off.
+// Better Auth's API-key plugin on the same PostgreSQL: verifyApiKey with `remaining`, without rate limits.
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'

@@ -1,4 +1,5 @@
-// Latchkey itself, from the build, with its default settings, and with a no-op mutation put beside its own: what the server costs without metering.
+// Latchkey from this checkout's build, with default settings. A no-op mutation is added to its schema, to measure what
+// the server costs without metering.
 import { createRequire } from 'node:module'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { createApp } from '../../dist/app.js'
@@ -11,14 +12,14 @@ import { secretsOf } from '../load/secrets.mjs'
 import { run } from '../load/stats.mjs'
 import { serve, settings } from './process.mjs'
 
-// The product's copy of graphql, not the bench's: a schema belongs to the copy that made it.
+// The product's copy of graphql, not the bench's: graphql refuses a schema that another copy made.
 const { extendSchema, parse } = createRequire(new URL('../../package.json', import.meta.url))('graphql')
 
 const { environment, plainHttp } = settings()
 const withNoop = extendSchema(schema, parse('extend type Mutation { noop: ApiCallDecision! }'))
 const { noop } = withNoop.getMutationType().getFields()
 noop.resolve = () => ({ code: 'KEY_INVALID' })
-// Executed the way the metering mutations are.
+// Metering mutations carry this extension, too, so both are executed in the same way.
 noop.extensions = { metering: true }
 
 const config = readConfig(
@@ -69,7 +70,7 @@ serve(
   },
 )
 
-/** Keys made the usual way, for the database that only the server itself can reach. */
+/** Adds keys through the services, because only the server can reach the embedded database. */
 async function makeKeys(count) {
   const { accounts, catalogue, keys } = app.services
   await catalogue.savePlan({ slug: 'bench', name: 'Bench', maxApiKeys: 1_000, monthlyCallQuota: null })

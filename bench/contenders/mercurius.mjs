@@ -1,4 +1,4 @@
-// What people write by hand: Mercurius with its JIT, and one UPDATE … RETURNING a call on the same PostgreSQL.
+// The solution written by hand: Mercurius with its JIT, and one UPDATE … RETURNING per call on the same PostgreSQL.
 import { createHash } from 'node:crypto'
 import Fastify from 'fastify'
 import mercurius from 'mercurius'

@@ -1,5 +1,4 @@
-// Live counts as graphql-ws and createPubSub make them out of the box: published once a call.
-
+// Live counts with graphql-ws and createPubSub alone: an event per call, and nothing stored.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { performance } from 'node:perf_hooks'

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 
 /**
- * One keep-alive connection per caller with one request at a time, written and read by hand: Node's own client
- * would be the limit long before the servers are.
+ * One keep-alive connection per caller, with one request at a time. Requests are written and responses parsed by hand,
+ * because Node's own client is slower than the servers.
  */
 export async function httpClients({ url, token, callers }) {
   const { hostname, port, pathname } = new URL(url)
@@ -41,7 +41,7 @@ async function open(host, port, head) {
   }
 }
 
-/** The body, once all of it has come: by its length, or in chunks. */
+/** The body, once it is complete (by content-length or by the last chunk); undefined until then. */
 function completeBody(text) {
   const end = text.indexOf('\r\n\r\n')
   if (end === -1) return undefined

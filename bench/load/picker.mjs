@@ -1,9 +1,9 @@
-/** Picks key numbers from 0 to `keys` - 1: every one as often as another, by Zipf's law, or always the same. */
+/** Returns a function that picks key numbers from 0 to `keys` - 1: uniformly, by Zipf's law (s = 1.1), or always 0. */
 export function pickerOf({ distribution, keys }) {
   if (distribution === 'hot') return () => 0
   if (distribution === 'uniform') return () => (Math.random() * keys) | 0
   if (distribution === 'zipf') return zipf(keys, 1.1)
-  throw new Error(`There is no distribution ${distribution}.`)
+  throw new Error(`Unknown distribution ${distribution}.`)
 }
 
 function zipf(keys, s) {
@@ -13,7 +13,7 @@ function zipf(keys, s) {
     sum += rank ** -s
     cumulated[rank - 1] = sum
   }
-  // Ranks are spread over the numbers, so that hot keys do not lie next to each other.
+  // Spread the ranks, so that hot keys are not neighbours in the tables.
   const stride = 7_919
   return () => {
     const wanted = Math.random() * sum

@@ -3,7 +3,7 @@ import { secretFrom } from '../../dist/domain/secret.js'
 
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
-/** The secret of the bench's nth key: made from its number, so that no list of secrets has to be passed around. */
+/** The secret of the bench's nth key, derived from its number, so that processes need not exchange secrets. */
 export function secretOf(index) {
   let random = ''
   for (const byte of createHash('sha256').update(`bench key ${index}`).digest()) random += base62[byte % 62]

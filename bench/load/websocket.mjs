@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import WebSocket from 'ws'
 
-/** Sockets that the callers share, as a gateway's do; speaks graphql-transport-ws by hand. */
+/** Up to four sockets that the callers share, as in a gateway. They speak graphql-transport-ws without a library. */
 export async function webSocketClients({ url, token, callers }) {
   const sockets = await Promise.all(Array.from({ length: Math.min(callers, 4) }, () => open(url, token)))
   return Array.from({ length: callers }, (_, caller) => sockets[caller % sockets.length])
@@ -27,7 +27,7 @@ async function open(url, token) {
     resolve?.(text)
   })
   return {
-    /** `payload` is JSON already. */
+    /** `payload` is text in JSON. */
     send: (payload) =>
       new Promise((resolve) => {
         const id = String(++ids)

@@ -10,41 +10,64 @@ const thisCheckout = fileURLToPath(new URL('../../', import.meta.url))
 const sides = ['new', 'old']
 const ratios = ['callsPerSecond', 'serverCpuUs', 'postgresCpuUs', 'p99Ms', 'deliveryP99Ms']
 
+/** How many calls V8 needs to have optimised a server, well before its CPU time per call stops falling. */
+const warmCalls = 20_000
+
 /**
  * This checkout (`new`) against another (`old`). Both run as black boxes at the same time, and each measurement is
- * made of one right after the other, in the opposite order in the next round. So a ratio of the two is that of one
- * round, and what else the machine does affects both alike.
+ * taken of one right after the other, in the opposite order in the next round. So a ratio of the two is that of one
+ * round, and what else the machine does affects both alike. With `together`, both are under load at the same time:
+ * that says nothing about calls per second, but CPU time per call can be compared even on a busy machine.
  */
-export async function against({ other, quick, accounts, warmupMs, measureMs, warmRounds, rounds, tell }) {
+export async function against({ other, tell, ...settings }) {
   assertBuilt(other)
   tell('preparing this checkout and the one to compare with …')
-  const servers = await startBoth({ directories: { new: thisCheckout, old: other }, accounts, quick })
-  const measurements = measurementsOf({ accounts, warmupMs, measureMs, quick })
-  const results = measurements.map(({ name, on, run }) => ({ name, on, run, new: [], old: [] }))
-  // The first rounds, which are not counted, let V8 optimise both.
-  for (let round = 1 - warmRounds; round <= rounds; round++) {
+  const servers = await startBoth({ new: thisCheckout, old: other }, settings)
+  const results = measurementsOf(settings).map((measurement) => ({ ...measurement, new: [], old: [] }))
+  if (settings.warm) await warmUp([servers.postgres, servers.embedded].flatMap(Object.values))
+  for (let round = 1; round <= settings.rounds; round++) {
     for (const result of results) {
-      for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-        const server = servers[result.on][side]
-        const measured = await result.run(server)
-        await server.resetLog()
-        if (round < 1) continue
+      const measure = async (side) => {
+        const measured = await result.run(servers[result.on][side])
+        await servers[result.on][side].resetLog()
         result[side].push(measured)
         tell(progressOf(round, `${side}, ${result.name}`, measured))
       }
+      const order = round % 2 === 0 ? sides : sides.toReversed()
+      if (settings.together) await Promise.all(order.map(measure))
+      else for (const side of order) await measure(side)
     }
   }
   await servers.stop()
+  return sectionOf(results, { other, ...settings })
+}
+
+function sectionOf(results, { other, together }) {
   const comparisons = results.map(comparisonOf)
   return {
-    title: `This checkout (new) against ${resolve(other)} (old)`,
+    title: `This checkout (new) against ${resolve(other)} (old)${together ? ', both at the same time' : ''}`,
     lines: results.flatMap((result) =>
       sides.map((side) => ({ name: `${side}, ${result.name}`, ...summaryOf(result[side]) })),
     ),
     comparisons,
-    checks: comparisons.map(({ name, callsPerSecond }) =>
-      check(`calls a second, new to old: ${name}`, callsPerSecond?.median, 'at least', 0.95),
-    ),
+    checks: together
+      ? []
+      : comparisons.map(({ name, callsPerSecond }) =>
+          check(`calls a second, new to old: ${name}`, callsPerSecond?.median, 'at least', 0.95),
+        ),
+  }
+}
+
+/** Sends every server calls over both transports until V8 has optimised it. */
+async function warmUp(servers) {
+  for (const server of servers) {
+    for (const transport of ['websocket', 'http']) {
+      for (let calls = 0; calls < warmCalls; ) {
+        const { callsPerSecond } = await send(server, { transport, warmupMs: 0, measureMs: 1_000 })
+        calls += callsPerSecond
+      }
+    }
+    await server.resetLog()
   }
 }
 
@@ -59,35 +82,27 @@ function comparisonOf({ name, new: news, old: olds }) {
   return comparison
 }
 
-function measurementsOf({ accounts, warmupMs, measureMs, quick }) {
-  const send = (more) => (server) =>
-    load({
-      ...orderFor(server),
-      warmupMs,
-      measureMs,
-      transport: 'websocket',
-      operation: 'meter',
-      callers: 64,
-      ...more,
-    })
-  const overWebSocket = { name: 'graphql-ws, 64 callers', on: 'postgres', run: send({}) }
-  const overHttp = { name: 'HTTP POST, 64 callers', on: 'postgres', run: send({ transport: 'http' }) }
-  if (quick) return [overWebSocket, overHttp]
+function measurementsOf({ accounts, warmupMs, measureMs, leastCalls, quick, embedded }) {
+  const sending = (more) => (server) => send(server, { warmupMs, measureMs, leastCalls, ...more })
+  const basic = [
+    { name: 'graphql-ws, 64 callers', on: 'postgres', run: sending({}) },
+    { name: 'HTTP POST, 64 callers', on: 'postgres', run: sending({ transport: 'http' }) },
+  ]
+  if (quick) return basic
   return [
-    overWebSocket,
-    overHttp,
+    ...basic,
     {
       name: 'meterApiCalls of 100, 8 callers',
       on: 'postgres',
-      run: send({ operation: 'meterMany', batch: 100, callers: 8 }),
+      run: sending({ operation: 'meterMany', batch: 100, callers: 8 }),
     },
-    { name: 'graphql-ws, 1 caller', on: 'postgres', run: send({ callers: 1 }) },
+    { name: 'graphql-ws, 1 caller', on: 'postgres', run: sending({ callers: 1 }) },
     {
       name: `live counts, ${accounts.toLocaleString('en-US')} subscribers`,
       on: 'postgres',
       run: (server) => watched(server, { accounts, warmupMs, measureMs }),
     },
-    { name: 'embedded, graphql-ws, 64 callers', on: 'embedded', run: send({}) },
+    ...(embedded ? [{ name: 'embedded, graphql-ws, 64 callers', on: 'embedded', run: sending({}) }] : []),
   ]
 }
 
@@ -99,6 +114,9 @@ const orderFor = ({ url, gatewayToken: token, cpu, secrets }) => ({
   keys: secrets.length,
   distribution: 'uniform',
 })
+
+const send = (server, more) =>
+  load({ ...orderFor(server), transport: 'websocket', operation: 'meter', callers: 64, ...more })
 
 /** One subscriber per account, while calls are metered with the accounts' keys. */
 async function watched(server, { accounts, warmupMs, measureMs }) {
@@ -114,32 +132,27 @@ async function watched(server, { accounts, warmupMs, measureMs }) {
 }
 
 /** `{ postgres: { new, old }, embedded: { new, old } }`, each with the secrets of its keys. */
-async function startBoth({ directories, accounts, quick }) {
+async function startBoth(directories, { accounts, embedded }) {
   const databases = []
   const started = { postgres: {}, embedded: {} }
   for (const side of sides) {
     const databaseUrl = await createDatabase(`against_${side}`)
     databases.push(databaseUrl)
-    started.postgres[side] = await startCheckout(directories[side], { databaseUrl })
-    if (!quick) started.embedded[side] = await startCheckout(directories[side])
+    const server = await startCheckout(directories[side], { databaseUrl })
+    server.secrets = await addKeys(server, { accounts, keysPerAccount: 2, callers: 8 })
+    started.postgres[side] = server
+    if (embedded) {
+      const server = await startCheckout(directories[side])
+      // One at a time, because PGlite has a single connection.
+      server.secrets = await addKeys(server, { accounts: 10, keysPerAccount: 10, callers: 1 })
+      started.embedded[side] = server
+    }
   }
-  const prepare = async (server, keys) => {
-    server.secrets = await addKeys(server, keys)
-  }
-  await Promise.all([
-    ...Object.values(started.postgres).map((server) =>
-      prepare(server, { accounts, keysPerAccount: 2, callers: 8 }),
-    ),
-    // One at a time: PGlite has a single connection.
-    ...Object.values(started.embedded).map((server) =>
-      prepare(server, { accounts: 10, keysPerAccount: 10, callers: 1 }),
-    ),
-  ])
   for (const url of databases) await settle(url)
   return {
     ...started,
     async stop() {
-      for (const servers of Object.values(started))
+      for (const servers of [started.postgres, started.embedded])
         for (const server of Object.values(servers)) await server.stop()
       for (const url of databases) await dropDatabase(url)
     },
