@@ -80,13 +80,13 @@ export function createServices(
   const changed = (accountId: string) => liveUsage.accountChanged(accountId)
   const vault = new SecretVault(config.encryptionKeys)
   const keys = new ApiKeys({
-    store: new SqlApiKeyStore(prisma),
+    store: new SqlApiKeyStore(prisma, pool),
     vault,
     clock,
     prefix: config.keyPrefix,
     changed,
   })
-  const accountStore = new SqlAccountStore(prisma)
+  const accountStore = new SqlAccountStore(prisma, pool)
   const accounts = new Accounts({
     store: accountStore,
     keys,

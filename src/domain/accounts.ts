@@ -12,19 +12,16 @@ export interface AccountInput {
 }
 
 export interface AccountStore {
-  /** The id of the account of that external id, or null. */
+  /** The id of the account with this external id, or null. */
   find(externalId: string): Promise<string | null>
-  /**
-   * Creates the account together with its first key (if the plan allows one). One that is there already is
-   * left as it is. Null where there is no such plan.
-   */
+  /** Creates the account together with its first key, if the plan allows one. Leaves an account that exists alone. */
   create(
     id: string,
     account: AccountInput,
     firstKey: NewApiKey,
     at: Date,
-  ): Promise<{ id: string; created: boolean } | null>
-  /** Renames the account and changes its plan. Null where there is no such account or no such plan. */
+  ): Promise<'created' | 'exists' | 'no plan'>
+  /** Renames the account and changes its plan. Null if there is no such account or no such plan. */
   update(account: AccountInput): Promise<string | null>
 }
 
@@ -32,9 +29,9 @@ export interface AccountsOptions {
   store: AccountStore
   keys: ApiKeys
   clock: Clock
-  /** The slug of the plan that new customers begin on. */
+  /** The slug of the plan that new customers start on. */
   defaultPlan: string
-  /** Told the account after a change of it has been committed. */
+  /** Called after a change of an account is committed. */
   changed: (accountId: string) => void
 }
 
@@ -54,50 +51,50 @@ export class Accounts {
     this.#changed = changed
   }
 
-  /** The id of the account that a customer's token names; created on the default plan at first sight. */
+  /** The id of the account that a customer's token names. Creates it on the default plan when it is first seen. */
   async findOrCreate(externalId: string): Promise<string> {
     const found = await this.#store.find(externalId)
     if (found !== null) return found
-    return (await this.#create({ externalId, name: externalId, plan: this.#defaultPlan })).id
+    const created = await this.add({ externalId, name: externalId, plan: this.#defaultPlan })
+    // Another request may have created it in between. Accounts are never deleted.
+    return created ?? ((await this.#store.find(externalId)) as string)
   }
 
-  /** The id of an account, or null where there is none of that external id. */
+  /** The id of the account with this external id, or null. */
   async find(externalId: string): Promise<string | null> {
     return await this.#store.find(externalId)
   }
 
   /**
-   * Creates an account, or renames it and changes its plan. A smaller plan removes no keys: it only stops
-   * adding. Returns the account's id.
+   * Creates an account, or renames it and changes its plan. A smaller plan removes no keys; it only stops new ones.
+   * Returns the account's id.
    * @throws InvalidInputError (no such plan)
    */
   async save(account: AccountInput): Promise<string> {
-    // The database would refuse some texts that cannot be a slug instead of not finding them.
+    // PostgreSQL rejects some texts that cannot be a slug.
     if (!canBePlanSlug(account.plan)) throw unknownPlan(account.plan)
-    if ((await this.#store.find(account.externalId)) === null) {
-      const { id, created } = await this.#create(account)
-      if (created) return id
-    }
-    const id = await this.#store.update(account)
+    // Mostly the account exists, so that is tried first; a new one may be created by another server in between.
+    const id = (await this.#update(account)) ?? (await this.add(account)) ?? (await this.#update(account))
     if (id === null) throw unknownPlan(account.plan)
-    this.#changed(id)
     return id
   }
 
   /**
-   * Creates an account. Null where there is one of that external id, which is left as it is.
+   * Creates an account and returns its id. Null if the external id is taken; that account is left as it is.
    * @throws InvalidInputError (no such plan)
    */
   async add(account: AccountInput): Promise<string | null> {
-    const { id, created } = await this.#create(account)
-    return created ? id : null
+    const id = uuidv7()
+    const { key } = await this.#keys.create(null, { mode: 'FULL' })
+    const result = await this.#store.create(id, account, key, this.#clock.now())
+    if (result === 'no plan') throw unknownPlan(account.plan)
+    return result === 'created' ? id : null
   }
 
-  async #create(account: AccountInput): Promise<{ id: string; created: boolean }> {
-    const { key } = await this.#keys.create(null, { mode: 'FULL' })
-    const result = await this.#store.create(uuidv7(), account, key, this.#clock.now())
-    if (result === null) throw unknownPlan(account.plan)
-    return result
+  async #update(account: AccountInput): Promise<string | null> {
+    const id = await this.#store.update(account)
+    if (id !== null) this.#changed(id)
+    return id
   }
 }
 

@@ -2,12 +2,12 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Clock } from '../clock.ts'
 import { ApiKeyLimitReachedError, InvalidInputError, NotFoundError } from '../errors.ts'
 import type { Access } from './access.ts'
-import type { Reach } from './principal.ts'
+import type { TenantScope } from './principal.ts'
 import { digestOf, generateSecret, startOf } from './secret.ts'
 import type { SecretVault } from './secret-vault.ts'
 import { lineOfText } from './text.ts'
 
-/** A note as it is kept: trimmed, at most 200 characters of any script, one line. Blank clears it. */
+/** A note: one line of at most 200 characters, trimmed. A blank note is none. */
 export const noteRule = lineOfText(0, 200)
 
 /** What is stored of a secret. */
@@ -18,7 +18,7 @@ export interface StoredSecret {
   start: string
 }
 
-/** A key that is about to be stored. */
+/** A key to be stored. */
 export interface NewApiKey extends StoredSecret {
   id: string
   note: string | null
@@ -27,11 +27,11 @@ export interface NewApiKey extends StoredSecret {
 }
 
 /**
- * Where keys are kept. A method that finds no key (unknown, removed, out of reach) answers null, the others
- * with the id of the account that the key belongs to. Each is one transaction.
+ * Stores keys. Methods that change a key return the id of its account, or null if there is no such key in the tenant
+ * scope (unknown, removed, or another account's). Each method is one transaction.
  */
 export interface ApiKeyStore {
-  /** Adds a key unless the account's plan is full, whatever else is being added at the same time. */
+  /** Adds a key unless the account's plan is full. Exact even if other servers add keys at the same time. */
   add(
     accountId: string,
     key: NewApiKey,
@@ -41,10 +41,10 @@ export interface ApiKeyStore {
     | { outcome: 'limit reached'; limit: number; planId: string }
     | { outcome: 'unknown API calls'; names: string[] }
   >
-  replaceSecret(reach: Reach, apiKeyId: string, secret: StoredSecret, at: Date): Promise<string | null>
-  setNote(reach: Reach, apiKeyId: string, note: string | null): Promise<string | null>
+  replaceSecret(scope: TenantScope, apiKeyId: string, secret: StoredSecret, at: Date): Promise<string | null>
+  setNote(scope: TenantScope, apiKeyId: string, note: string | null): Promise<string | null>
   setAccess(
-    reach: Reach,
+    scope: TenantScope,
     apiKeyId: string,
     access: Access,
   ): Promise<
@@ -52,11 +52,11 @@ export interface ApiKeyStore {
     | { outcome: 'no key' }
     | { outcome: 'unknown API calls'; names: string[] }
   >
-  /** Marks the key removed and forgets its secret. */
-  remove(reach: Reach, apiKeyId: string, at: Date): Promise<string | null>
+  /** Marks the key removed and deletes its secret. */
+  remove(scope: TenantScope, apiKeyId: string, at: Date): Promise<string | null>
 }
 
-/** A key's id and its secret, which is told only here. */
+/** A key's id and its new secret. */
 export interface IssuedApiKey {
   apiKeyId: string
   secret: string
@@ -66,13 +66,13 @@ export interface ApiKeysOptions {
   store: ApiKeyStore
   vault: SecretVault
   clock: Clock
-  /** What new secrets begin with. */
+  /** The prefix of new secrets. */
   prefix: string
-  /** Told the account after each change of its keys has been committed. */
+  /** Called after each committed change of an account's keys. */
   changed: (accountId: string) => void
 }
 
-/** Everything that is done with keys but using them: each promise of the client area is a method. */
+/** Issuing and changing keys. */
 export class ApiKeys {
   readonly #store: ApiKeyStore
   readonly #vault: SecretVault
@@ -88,7 +88,7 @@ export class ApiKeys {
     this.#changed = changed
   }
 
-  /** Makes up a key without storing it, for whoever stores it together with its account. */
+  /** Creates a key without storing it, for a caller that stores it together with its account. */
   async create(note: string | null, access: Access): Promise<{ key: NewApiKey; secret: string }> {
     const id = uuidv7()
     const { secret, stored } = await this.#newSecret(id)
@@ -116,12 +116,12 @@ export class ApiKeys {
   }
 
   /**
-   * A new secret in place. The old one is refused from the moment this returns.
+   * Replaces the key's secret. The old one is refused by every call that begins after this returns.
    * @throws NotFoundError
    */
-  async regenerate(reach: Reach, apiKeyId: string): Promise<IssuedApiKey> {
+  async regenerate(scope: TenantScope, apiKeyId: string): Promise<IssuedApiKey> {
     const { secret, stored } = await this.#newSecret(apiKeyId)
-    this.#found(await this.#store.replaceSecret(reach, apiKeyId, stored, this.#clock.now()))
+    this.#found(await this.#store.replaceSecret(scope, apiKeyId, stored, this.#clock.now()))
     return { apiKeyId, secret }
   }
 
@@ -129,27 +129,27 @@ export class ApiKeys {
    * Sets or (blank or null) clears the note. The note must have passed `noteRule`.
    * @throws NotFoundError
    */
-  async setNote(reach: Reach, apiKeyId: string, note: string | null): Promise<void> {
-    this.#found(await this.#store.setNote(reach, apiKeyId, note || null))
+  async setNote(scope: TenantScope, apiKeyId: string, note: string | null): Promise<void> {
+    this.#found(await this.#store.setNote(scope, apiKeyId, note || null))
   }
 
   /**
-   * Sets what the key may call; true of every call that begins after this returns.
+   * Sets what the key may call. Applies to every call that begins after this returns.
    * @throws NotFoundError, InvalidInputError (names every unknown API call)
    */
-  async configureAccess(reach: Reach, apiKeyId: string, access: Access): Promise<void> {
-    const result = await this.#store.setAccess(reach, apiKeyId, access)
+  async configureAccess(scope: TenantScope, apiKeyId: string, access: Access): Promise<void> {
+    const result = await this.#store.setAccess(scope, apiKeyId, access)
     if (result.outcome === 'unknown API calls') throw unknownApiCalls(result.names)
     this.#found(result.outcome === 'set' ? result.accountId : null)
   }
 
   /**
-   * Stops the key for good; its past calls stay counted in its account's months.
+   * Removes the key for good. Its past calls stay counted in its account's months.
    * @returns the id of the account it belonged to
    * @throws NotFoundError
    */
-  async remove(reach: Reach, apiKeyId: string): Promise<string> {
-    return this.#found(await this.#store.remove(reach, apiKeyId, this.#clock.now()))
+  async remove(scope: TenantScope, apiKeyId: string): Promise<string> {
+    return this.#found(await this.#store.remove(scope, apiKeyId, this.#clock.now()))
   }
 
   async #newSecret(apiKeyId: string): Promise<{ secret: string; stored: StoredSecret }> {

@@ -4,31 +4,32 @@ import { InvalidInputError } from '../errors.ts'
 import { builder } from './builder.ts'
 import { containing, pageByComparison, pageCost, pageRule } from './connection.ts'
 import type { Context } from './context.ts'
-import { reachableAccounts, reachableApiKeys } from './reach.ts'
+import { accountsInScope, apiKeysInScope } from './tenant-scope.ts'
 import { AccountUsage, accountUsage } from './usage.ts'
 
 export const Account = builder.prismaNode('Account', {
   id: { field: 'id', description: 'The id of the account.' },
-  findUnique: (id, context) => ({ id, AND: reachableAccounts(context) }),
+  findUnique: (id, context) => ({ id, AND: accountsInScope(context) }),
   nullable: true,
   authScopes: { scope: 'keys:read' },
   description: 'A customer of the SaaS.',
   fields: (t) => ({
     externalId: t.exposeString('externalId', {
-      description: "The id that the SaaS itself gives this customer (the token's account claim).",
+      description: "The SaaS's own id for this customer, as in the token's account claim.",
     }),
     name: t.exposeString('name', {
-      description: 'The name to show; the external id until an operator sets one.',
+      description: 'The display name; the external id until an operator sets another.',
     }),
-    plan: t.relation('plan', { description: 'What the account may have.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was made.' }),
+    plan: t.relation('plan', { description: 'The plan that the account is on.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was created.' }),
     apiKeys: t.prismaConnection({
       type: 'ApiKey',
       cursor: 'id',
-      description:
-        "Keys in the order they were added, removed ones left out; search matches the note and the key's start.",
+      description: 'The keys in the order in which they were added, without removed ones.',
       args: {
-        search: t.arg.string({ description: 'Only keys whose note or start holds this, in either case.' }),
+        search: t.arg.string({
+          description: 'Only keys whose note or start contains this text; upper and lower case are the same.',
+        }),
       },
       validate: pageRule,
       complexity: pageCost,
@@ -36,11 +37,11 @@ export const Account = builder.prismaNode('Account', {
         const { page, beyond } = pageByComparison(query, 'asc')
         return context.prisma.apiKey.findMany({
           ...page,
-          where: { AND: [keysOf(account.id, search, context), beyond] },
+          where: { AND: [keysInScope(account.id, search, context), beyond] },
         })
       },
       totalCount: (account, { search }, context) =>
-        context.prisma.apiKey.count({ where: keysOf(account.id, search, context) }),
+        context.prisma.apiKey.count({ where: keysInScope(account.id, search, context) }),
     }),
     apiKeysRemaining: t.int({
       description: 'How many more keys the plan allows; never negative.',
@@ -52,32 +53,36 @@ export const Account = builder.prismaNode('Account', {
     }),
     usage: t.field({
       type: AccountUsage,
-      description:
-        "Calls of all the account's keys in one month, removed keys included; this month when month is left out.",
-      args: { month: t.arg({ type: 'Month', description: 'The month; this month when left out.' }) },
+      description: "Calls made with all of the account's keys in one month, removed keys included.",
+      args: { month: t.arg({ type: 'Month', description: 'The month; the current one if left out.' }) },
       select: { id: true, plan: { select: { monthlyCallQuota: true } } },
       resolve: ({ id, plan }, { month }, context) => accountUsage(id, plan.monthlyCallQuota, month, context),
     }),
   }),
 })
 
-function keysOf(accountId: string, search: string | null | undefined, context: Context) {
+function keysInScope(accountId: string, search: string | null | undefined, context: Context) {
   const matching = search ? { OR: [{ note: containing(search) }, { start: containing(search) }] } : {}
-  return { AND: [{ accountId }, reachableApiKeys(context), matching] }
+  return { AND: [{ accountId }, apiKeysInScope(context), matching] }
 }
 
 const Viewer = builder.objectRef<NonNullable<Context['principal']>>('Viewer').implement({
   description: 'Who the bearer token speaks for.',
   fields: (t) => ({
-    subject: t.exposeString('subject', { description: 'Who acts: the token’s sub claim.' }),
-    scopes: t.stringList({ description: 'What the token allows.', resolve: ({ scopes }) => [...scopes] }),
+    subject: t.exposeString('subject', { description: 'The token’s sub claim.' }),
+    scopes: t.stringList({ description: 'The scopes of the token.', resolve: ({ scopes }) => [...scopes] }),
     account: t.prismaField({
       type: 'Account',
       nullable: true,
       description: "The viewer's own account; null for operators and gateways.",
       authScopes: { scope: 'keys:read' },
-      resolve: (query, _viewer, _args, { prisma, ownAccountId }) =>
-        ownAccountId === null ? null : prisma.account.findUnique({ ...query, where: { id: ownAccountId } }),
+      resolve: (query, _viewer, _args, context) =>
+        context.ownAccountId === null
+          ? null
+          : context.prisma.account.findUnique({
+              ...query,
+              where: { id: context.ownAccountId, AND: accountsInScope(context) },
+            }),
     }),
   }),
 })
@@ -95,21 +100,20 @@ builder.queryField('account', (t) =>
   t.prismaField({
     type: 'Account',
     nullable: true,
-    description: "The viewer's own account. An operator names any account by its external id.",
+    description: "The viewer's own account. Operators name any account by its external id.",
     authScopes: { scope: 'keys:read' },
     args: {
       externalId: t.arg.string({
         validate: externalIdRule.nullish(),
-        description: 'For operators: whose account. Customers may leave it out.',
+        description: 'For operators: the external id of the account. Customers may leave it out.',
       }),
     },
     resolve: (query, _root, { externalId }, context) => {
       const { prisma, ownAccountId } = context
-      if (externalId == null)
-        return ownAccountId === null
-          ? null
-          : prisma.account.findUnique({ ...query, where: { id: ownAccountId } })
-      return prisma.account.findUnique({ ...query, where: { externalId, AND: reachableAccounts(context) } })
+      const find = (where: { id: string } | { externalId: string }) =>
+        prisma.account.findUnique({ ...query, where: { ...where, AND: accountsInScope(context) } })
+      if (externalId != null) return find({ externalId })
+      return ownAccountId === null ? null : find({ id: ownAccountId })
     },
   }),
 )
@@ -118,20 +122,23 @@ builder.queryField('accounts', (t) =>
   t.prismaConnection({
     type: 'Account',
     cursor: 'id',
-    description: 'Every account, newest first, found by external id or name. Operators only.',
+    description: 'All accounts, newest first. Operators only.',
     authScopes: { scope: 'admin' },
     args: {
       search: t.arg.string({
-        description: 'Only accounts whose external id or name holds this, in either case.',
+        description:
+          'Only accounts whose external id or name contains this text; upper and lower case are the same.',
       }),
     },
     validate: pageRule,
     complexity: pageCost,
-    resolve: (query, _root, { search }, { prisma }) => {
+    resolve: (query, _root, { search }, context) => {
       const { page, beyond } = pageByComparison(query, 'desc')
-      return prisma.account.findMany({ ...page, where: { AND: [matching(search), beyond] } })
+      const where = { AND: [accountsInScope(context), matching(search), beyond] }
+      return context.prisma.account.findMany({ ...page, where })
     },
-    totalCount: (_connection, { search }, { prisma }) => prisma.account.count({ where: matching(search) }),
+    totalCount: (_connection, { search }, context) =>
+      context.prisma.account.count({ where: { AND: [accountsInScope(context), matching(search)] } }),
   }),
 )
 
@@ -140,18 +147,18 @@ function matching(search: string | null | undefined) {
 }
 
 const SaveAccountInput = builder.inputType('SaveAccountInput', {
-  description: 'An account as it is to be.',
+  description: 'The account to create or change.',
   validate: z.object({ externalId: externalIdRule, name: lineOfText(1, 200), plan: z.string() }),
   fields: (t) => ({
     externalId: t.string({
       required: true,
       description:
-        'Which account: the id that the SaaS gives the customer. A new one makes a new account, with its first key.',
+        'The SaaS’s own id for the customer. An unknown one creates an account with its first key.',
     }),
-    name: t.string({ required: true, description: 'The name to show, up to 200 characters.' }),
+    name: t.string({ required: true, description: 'The display name, up to 200 characters.' }),
     plan: t.string({
       required: true,
-      description: 'The slug of its plan. A smaller plan removes no keys: it only stops adding.',
+      description: 'The slug of the plan. A smaller plan removes no keys; it only stops new ones.',
     }),
   }),
 })
@@ -161,9 +168,12 @@ const SaveAccountPayload = builder.objectRef<{ accountId: string }>('SaveAccount
   fields: (t) => ({
     account: t.prismaField({
       type: 'Account',
-      description: 'The account as it is now.',
-      resolve: (query, { accountId }, _args, { prisma }) =>
-        prisma.account.findUniqueOrThrow({ ...query, where: { id: accountId } }),
+      description: 'The account after the change.',
+      resolve: (query, { accountId }, _args, context) =>
+        context.prisma.account.findUniqueOrThrow({
+          ...query,
+          where: { id: accountId, AND: accountsInScope(context) },
+        }),
     }),
   }),
 })
@@ -171,11 +181,15 @@ const SaveAccountPayload = builder.objectRef<{ accountId: string }>('SaveAccount
 builder.mutationField('saveAccount', (t) =>
   t.field({
     type: SaveAccountPayload,
-    description: 'Create or change an account, its plan included. Operators only.',
+    description: 'Create an account, or change its name and plan. Operators only.',
     authScopes: { scope: 'admin' },
     errors: { types: [InvalidInputError], union: { name: 'SaveAccountResult' } },
     args: {
-      input: t.arg({ type: SaveAccountInput, required: true, description: 'The account as it is to be.' }),
+      input: t.arg({
+        type: SaveAccountInput,
+        required: true,
+        description: 'The account to create or change.',
+      }),
     },
     resolve: async (_root, { input }, { accounts }) => ({ accountId: await accounts.save(input) }),
   }),

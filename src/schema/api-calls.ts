@@ -5,26 +5,26 @@ import { ApiCallKind as apiCallKinds } from '../generated/prisma/client.ts'
 import { builder } from './builder.ts'
 
 const ApiCallKind = builder.enumType('ApiCallKind', {
-  description: 'Whether an API call only looks or also changes something.',
+  description: 'Whether an API call reads or writes.',
   values: {
-    [apiCallKinds.READ]: { description: 'It changes nothing.' },
-    [apiCallKinds.WRITE]: { description: 'It changes something.' },
+    [apiCallKinds.READ]: { description: 'The API call changes nothing.' },
+    [apiCallKinds.WRITE]: { description: 'The API call changes something.' },
   },
 })
 
 export const ApiCall = builder.prismaNode('ApiCall', {
   id: { field: 'id', description: 'The id of the API call.' },
   nullable: true,
-  description: 'One call of the SaaS’s API that keys can be restricted to.',
+  description: 'An API call in the catalogue. Keys can be restricted to some of them.',
   fields: (t) => ({
     name: t.exposeString('name', {
-      description: 'The stable name that gateways send, for instance v3.uptime-monitors.list.',
+      description: 'The stable name that gateways send, for example v3.uptime-monitors.list.',
     }),
-    title: t.exposeString('title', { description: 'The name to show.' }),
-    category: t.exposeString('category', { description: 'What it is listed under.' }),
+    title: t.exposeString('title', { description: 'The display name.' }),
+    category: t.exposeString('category', { description: 'The group that it is listed in.' }),
     kind: t.expose('kind', {
       type: ApiCallKind,
-      description: 'Whether it only looks or also changes something.',
+      description: 'Whether the API call reads or writes.',
     }),
   }),
 })
@@ -32,11 +32,14 @@ export const ApiCall = builder.prismaNode('ApiCall', {
 builder.queryField('apiCalls', (t) =>
   t.prismaField({
     type: ['ApiCall'],
-    description: 'The catalogue of API calls that keys can be restricted to.',
+    description: 'The catalogue of API calls.',
     authScopes: { scope: 'keys:read' },
     complexity: { field: 1, multiplier: 50 },
     args: {
-      category: t.arg.string({ validate: searchRule.nullish(), description: 'Only those of this category.' }),
+      category: t.arg.string({
+        validate: searchRule.nullish(),
+        description: 'Only API calls in this category.',
+      }),
     },
     resolve: (query, _root, { category }, { prisma }) =>
       prisma.apiCall.findMany({
@@ -48,19 +51,20 @@ builder.queryField('apiCalls', (t) =>
 )
 
 const SaveApiCallInput = builder.inputType('SaveApiCallInput', {
-  description: 'An entry of the catalogue as it is to be.',
+  description: 'The API call to create or change.',
   validate: apiCallRule,
   fields: (t) => ({
     name: t.string({
       required: true,
-      description: 'Which API call: up to 100 letters, digits and . _ : / -. A new name makes a new entry.',
+      description:
+        'Up to 100 letters, digits and . _ : / -, starting with a letter or a digit. An unknown name creates an API call.',
     }),
-    title: t.string({ required: true, description: 'The name to show, up to 100 characters.' }),
-    category: t.string({ required: true, description: 'What to list it under, up to 100 characters.' }),
+    title: t.string({ required: true, description: 'The display name, up to 100 characters.' }),
+    category: t.string({ required: true, description: 'The group to list it in, up to 100 characters.' }),
     kind: t.field({
       type: ApiCallKind,
       required: true,
-      description: 'Whether it only looks or also changes something.',
+      description: 'Whether the API call reads or writes.',
     }),
   }),
 })
@@ -70,7 +74,7 @@ const SaveApiCallPayload = builder.objectRef<{ apiCallId: string }>('SaveApiCall
   fields: (t) => ({
     apiCall: t.prismaField({
       type: 'ApiCall',
-      description: 'The entry as it is now.',
+      description: 'The API call after the change.',
       resolve: (query, { apiCallId }, _args, { prisma }) =>
         prisma.apiCall.findUniqueOrThrow({ ...query, where: { id: apiCallId } }),
     }),
@@ -80,11 +84,15 @@ const SaveApiCallPayload = builder.objectRef<{ apiCallId: string }>('SaveApiCall
 builder.mutationField('saveApiCall', (t) =>
   t.field({
     type: SaveApiCallPayload,
-    description: 'Create or change an entry of the catalogue. Operators only.',
+    description: 'Create or change an API call in the catalogue. Operators only.',
     authScopes: { scope: 'admin' },
     errors: { types: [InvalidInputError], union: { name: 'SaveApiCallResult' } },
     args: {
-      input: t.arg({ type: SaveApiCallInput, required: true, description: 'The entry as it is to be.' }),
+      input: t.arg({
+        type: SaveApiCallInput,
+        required: true,
+        description: 'The API call to create or change.',
+      }),
     },
     resolve: async (_root, { input }, { catalogue }) => ({ apiCallId: await catalogue.saveApiCall(input) }),
   }),

@@ -17,7 +17,7 @@ import type { Context } from './context.ts'
 import { globalIdOf, type NodeType, parseGlobalId } from './global-id.ts'
 import { MonthScalar } from './month-scalar.ts'
 
-/** What one operation may cost; docs/errors.md tells callers. */
+/** Limits for one operation, documented in docs/errors.md. */
 const limits = { depth: 12, breadth: 300, complexity: 10_000 }
 
 const limitNames = {
@@ -26,7 +26,7 @@ const limitNames = {
   [ComplexityErrorKind.Complexity]: `a cost of more than ${limits.complexity}`,
 }
 
-/** The scopes that a refusal names. */
+/** The scopes that the token lacks. */
 function scopesMissing(failure: AuthFailure): string[] {
   if ('failures' in failure) return failure.failures.flatMap(scopesMissing)
   return 'parameter' in failure ? [String(failure.parameter)] : []
@@ -47,13 +47,13 @@ export const builder = new SchemaBuilder<{
   }
   Connection: { totalCount: number | (() => number | Promise<number>) }
 }>({
-  // The errors plugin comes first, so that it sees the refusals of all the others.
+  // The errors plugin comes first, so that it handles the errors of all others.
   plugins: [ErrorsPlugin, ScopeAuthPlugin, ValidationPlugin, ComplexityPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
   errors: {
     directResult: true,
     unsafelyHandleInputErrors: true,
-    defaultUnionOptions: { description: 'What was done, or why it was refused.' },
+    defaultUnionOptions: { description: 'The outcome, or the reason for a refusal.' },
   },
   scopeAuth: {
     authorizeOnSubscribe: true,
@@ -87,47 +87,46 @@ export const builder = new SchemaBuilder<{
     clientMutationId: 'omit',
     cursorType: 'String',
     nodesOnConnection: {
-      description: 'The rows of the page, without their cursors.',
+      description: 'The rows of the page, without cursors.',
       complexity: { field: 1, multiplier: 1 },
     },
     encodeGlobalID: (typename, id) => globalIdOf(typename as NodeType, String(id)),
     decodeGlobalID: parseGlobalId,
-    // A page costs as much as it has rows, which the connection itself counts.
+    // The connection itself multiplies by the number of rows.
     edgesFieldOptions: {
       nullable: false,
       description: 'The rows of the page, each with its cursor.',
       complexity: { field: 1, multiplier: 1 },
     },
     nodeFieldOptions: { nullable: false, description: 'The row.' },
-    cursorFieldOptions: { description: 'Where the row stands: give it as after or before.' },
-    pageInfoFieldOptions: { description: 'Whether there are more rows on either side, and where to go on.' },
-    pageInfoTypeOptions: { description: 'Where a page lies among all the rows.' },
+    cursorFieldOptions: { description: 'The position of the row, for use as after or before.' },
+    pageInfoFieldOptions: { description: 'Whether there are more rows, and the cursors to continue from.' },
+    pageInfoTypeOptions: { description: 'The position of a page among all rows.' },
     hasNextPageFieldOptions: { description: 'Whether there are rows after this page.' },
     hasPreviousPageFieldOptions: { description: 'Whether there are rows before this page.' },
     startCursorFieldOptions: {
-      description: 'The cursor of the first row, to give as before; null on an empty page.',
+      description: 'The cursor of the first row, for use as before; null if the page is empty.',
     },
     endCursorFieldOptions: {
-      description: 'The cursor of the last row, to give as after; null on an empty page.',
+      description: 'The cursor of the last row, for use as after; null if the page is empty.',
     },
-    firstArgOptions: { description: 'The number of rows from the front: 1 to 100; 20 when left out.' },
-    afterArgOptions: { description: 'Only rows after the one with this cursor. Goes with first.' },
-    lastArgOptions: { description: 'The number of rows from the back: 1 to 100.' },
-    beforeArgOptions: { description: 'Only rows before the one with this cursor. Goes with last.' },
-    defaultConnectionTypeOptions: { description: 'One page of rows.' },
-    defaultEdgeTypeOptions: { description: 'One row of a page.' },
-    nodeTypeOptions: { description: 'Anything that has an id of its own and can be fetched again by it.' },
-    idFieldOptions: { description: 'The id, by which it can be fetched again.' },
+    firstArgOptions: { description: 'How many rows from the start, from 1 to 100; 20 if left out.' },
+    afterArgOptions: { description: 'Only rows after this cursor. Combine it with first.' },
+    lastArgOptions: { description: 'How many rows from the end, from 1 to 100.' },
+    beforeArgOptions: { description: 'Only rows before this cursor. Combine it with last.' },
+    defaultConnectionTypeOptions: { description: 'A page of rows.' },
+    defaultEdgeTypeOptions: { description: 'A row of a page.' },
+    nodeTypeOptions: { description: 'An object that can be read again by its id.' },
+    idFieldOptions: { description: 'The id to read the object by.' },
     nodeQueryOptions: {
-      description:
-        'Anything within the viewer’s reach by its id; null for an unknown, removed or foreign one alike.',
+      description: 'An object by its id; null if it is unknown, removed or another account’s.',
       nullable: true,
       authScopes: { scope: 'keys:read' },
-      args: { id: { description: 'The id of anything that has one.' } },
+      args: { id: { description: 'The id of an account, API call, key or plan.' } },
     },
     nodesQueryOptions: {
       description:
-        'Up to 100 nodes by their ids, in the order asked for; null in place of each that is out of reach.',
+        'Up to 100 objects by their ids, in the order of the ids; null for each that is unknown, removed or another account’s.',
       nullable: { list: false, items: true },
       authScopes: { scope: 'keys:read' },
       args: {
@@ -148,13 +147,13 @@ export const builder = new SchemaBuilder<{
 })
 
 builder.queryType({
-  description: 'Reading. Everything but the explorer’s own questions needs a bearer token.',
+  description: 'Reads. Everything except introspection needs a bearer token.',
 })
 builder.mutationType({
   description:
-    'Changing keys, metering calls, and (for operators) plans, accounts and the catalogue of API calls.',
+    'Changes to keys, metering of calls, and, for operators, changes to plans, accounts and the catalogue of API calls.',
 })
-builder.subscriptionType({ description: 'Following along, over WebSocket (graphql-transport-ws) or SSE.' })
+builder.subscriptionType({ description: 'Live events, over WebSocket (graphql-transport-ws) or SSE.' })
 
 builder.addScalarType('DateTime', GraphQLDateTime, { description: 'RFC 3339 instant in UTC.' })
 builder.addScalarType('SafeInt', GraphQLSafeInt, {

@@ -11,7 +11,7 @@ const cursor = z
   )
   .nullish()
 
-/** Everything that can be wrong with a page that is asked for; forwards or backwards, never both. */
+/** The rules for the arguments of a page: forwards or backwards, never both. */
 export const pageRule = z
   .object({ first: pageSize, last: pageSize, after: cursor, before: cursor, search: searchRule.nullish() })
   .superRefine(({ first, last, after, before }, { addIssue }) => {
@@ -29,9 +29,8 @@ function rowIdIn(text: string): string {
 }
 
 /**
- * Turns Prisma's page by cursor, which looks the cursor's row up, into a page by comparison with the cursor's
- * id. A row that has been removed or belongs to another account is then a place in the order like any other:
- * no page is lost with it, and nothing can be learnt from it.
+ * Turns Prisma's page by cursor, which looks up the cursor's row, into a page by comparison with the cursor's id. A
+ * removed row's cursor then still marks a place in the order, and another account's cursor reveals nothing.
  */
 export function pageByComparison<
   Query extends { cursor?: { id?: string | undefined }; skip: number; take: number },
@@ -42,15 +41,15 @@ export function pageByComparison<
   return { page: { ...rest, orderBy: { id: order } }, beyond }
 }
 
-/** A search as Prisma's `contains` takes it, which would read % and _ as wildcards. */
+/** A filter for text that contains `search`. Prisma itself does not escape % and _. */
 export function containing(search: string) {
   return { contains: search.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const }
 }
 
-/** Rows of a page that says nothing of its size. */
+/** The number of rows on a page that does not give one. */
 export const defaultPageSize = 20
 
-/** What a page costs: what is asked of a row, as many times as it may have rows. */
+/** The cost of a page: that of one row, times the most rows it may have. */
 export function pageCost({
   first,
   last,

@@ -10,27 +10,29 @@ const ErrorInterface = builder.interfaceRef<Error>('Error').implement({
   description: 'An expected refusal, returned as data. Every error type implements it.',
   fields: (t) => ({
     message: t.exposeString('message', {
-      description: 'What went wrong and what to do, for a person to read.',
+      description: 'What went wrong and what to do about it, for people to read.',
     }),
   }),
 })
 
 const InputIssue = builder.objectRef<Issue>('InputIssue').implement({
-  description: 'One thing that is wrong with the input.',
+  description: 'A rule that the input breaks.',
   fields: (t) => ({
-    path: t.exposeStringList('path', { description: 'Where, from the argument inwards: ["input", "note"].' }),
-    message: t.exposeString('message', { description: 'What is wrong there, and what is allowed.' }),
+    path: t.exposeStringList('path', {
+      description: 'The path to the value, starting with the argument, for example ["input", "note"].',
+    }),
+    message: t.exposeString('message', { description: 'What is wrong and what is allowed.' }),
   }),
 })
 
 builder.objectType(InvalidInputError, {
   name: 'InvalidInput',
-  description: 'The input breaks a rule; nothing was changed. Every broken rule is listed.',
+  description: 'The input is invalid; nothing was changed.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     issues: t.field({
       type: [InputIssue],
-      description: 'Every broken rule.',
+      description: 'Every rule that the input breaks.',
       resolve: ({ issues }) => issues,
     }),
   }),
@@ -38,13 +40,14 @@ builder.objectType(InvalidInputError, {
 
 builder.objectType(NotFoundError, {
   name: 'NotFound',
-  description: "Unknown, removed or another account's: the three are never told apart.",
+  description:
+    "There is no such key or account: the id is unknown, removed or another account's. The answer is the same for all three.",
   interfaces: [ErrorInterface],
 })
 
 builder.objectType(ApiKeyLimitReachedError, {
   name: 'ApiKeyLimitReached',
-  description: "The plan's number of keys is in use.",
+  description: 'The account has as many keys as its plan allows; none was added.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     limit: t.exposeInt('limit', { description: 'How many keys the plan allows.' }),

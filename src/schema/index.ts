@@ -4,8 +4,7 @@ import './errors.ts'
 import './plans.ts'
 import './api-calls.ts'
 import './accounts.ts'
-import './keys/api-key.ts'
-import './keys/mutations.ts'
+import './api-keys.ts'
 import './usage.ts'
 import './metering.ts'
 import './live-usage.ts'
@@ -13,10 +12,10 @@ import './live-usage.ts'
 /** The schema that the server executes. */
 export const schema = builder.toSchema({ sortSchema: true })
 
-// The one field that Pothos makes without a way to describe it.
+// The one field that Pothos creates without an option for its description.
 for (const type of Object.values(schema.getTypeMap())) {
   const totalCount = isObjectType(type) && type.getFields().totalCount
-  if (totalCount) totalCount.description = 'How many rows there are, on all the pages together.'
+  if (totalCount) totalCount.description = 'The number of rows on all pages together.'
 }
 
 /** The schema as schema.graphql holds it. */

@@ -4,25 +4,25 @@ import { InvalidInputError, NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { idOf } from './global-id.ts'
-import { accountIdWithinReach } from './reach.ts'
+import { accountIdInScope } from './tenant-scope.ts'
 import { AccountUsage, ApiKeyUsage } from './usage.ts'
 
 const LiveUsage = builder.objectRef<LiveUsageEvent>('LiveUsage').implement({
-  description: 'What has changed since the event before.',
+  description: 'What changed since the previous event.',
   fields: (t) => ({
-    month: t.expose('month', { type: 'Month', description: 'The month that the counts are of.' }),
+    month: t.expose('month', { type: 'Month', description: 'The month of the counts.' }),
     snapshot: t.exposeBoolean('snapshot', {
       description:
-        'true: apiKeys is the whole list, so drop what is not on it (sent first, and after a key is added, removed or changed, and when a month begins).',
+        'True if apiKeys is the whole list: drop keys that are not on it. The first event is a snapshot, and so are those after a key was added, removed or changed, and at the start of a month.',
     }),
     account: t.field({
       type: AccountUsage,
-      description: 'The account’s month so far.',
+      description: 'The account’s usage in the month.',
       resolve: ({ month, account }) => ({ month, ...account }),
     }),
     apiKeys: t.field({
       type: [ApiKeyUsage],
-      description: 'Every key in a snapshot; else those whose count has changed.',
+      description: 'Every key in a snapshot, otherwise the keys whose count changed.',
       resolve: ({ month, apiKeys }) =>
         apiKeys.map(({ apiKeyId, calls, lastCallAt }) => ({
           apiKeyId,
@@ -34,20 +34,22 @@ const LiveUsage = builder.objectRef<LiveUsageEvent>('LiveUsage').implement({
   }),
 })
 
-const mostApiKeyIds = 1_000
+const maxApiKeyIds = 1_000
 
 builder.subscriptionField('liveUsage', (t) =>
   t.field({
     type: LiveUsage,
     description:
-      'Call counts as they happen: first one event with every key (snapshot: true), then the keys whose count changed.',
+      'Call counts as they happen: first an event with every key (snapshot: true), then events with the keys whose count changed.',
     authScopes: { scope: 'keys:read' },
     args: {
       apiKeyIds: t.arg.idList({
-        validate: z.array(z.any()).max(mostApiKeyIds, `At most ${mostApiKeyIds} ids.`).nullish(),
-        description: 'Only these keys; ids that are out of reach are passed over. Every key when left out.',
+        validate: z.array(z.any()).max(maxApiKeyIds, `At most ${maxApiKeyIds} ids.`).nullish(),
+        description: 'Only these keys; every key if left out. Ids of other accounts’ keys are ignored.',
       }),
-      accountId: t.arg.id({ description: 'For operators: the id of the account to watch.' }),
+      accountId: t.arg.id({
+        description: 'For operators: the account to watch. Customers watch their own and leave it out.',
+      }),
     },
     subscribe: (_root, { apiKeyIds, accountId }, context) =>
       context.liveUsage.watch({
@@ -59,10 +61,10 @@ builder.subscriptionField('liveUsage', (t) =>
   }),
 )
 
-/** A subscription has no result union to say NotFound in, so it is told as a bad input. */
+/** A subscription has no result union for NotFound, so that becomes an invalid input. */
 function watchedAccountId(accountId: string | null | undefined, context: Context): string {
   try {
-    return accountIdWithinReach(context, accountId)
+    return accountIdInScope(context, accountId)
   } catch (error) {
     if (error instanceof NotFoundError)
       throw new InvalidInputError([{ path: ['accountId'], message: error.message }])

@@ -6,17 +6,19 @@ import { globalIdOf } from './global-id.ts'
 import { AccountUsage } from './usage.ts'
 
 const ApiCallDecisionCode = builder.enumType('ApiCallDecisionCode', {
-  description: 'What a gateway branches on.',
+  description: 'The outcome of a decision, for gateways to branch on.',
   values: {
-    ADMITTED: { description: 'The key may make the call, and it has been counted.' },
-    KEY_INVALID: { description: 'No such secret: never issued, regenerated away or removed.' },
+    ADMITTED: { description: 'The call is allowed and has been counted.' },
+    KEY_INVALID: {
+      description: 'No key has this secret: it was never issued, or its key was regenerated or removed.',
+    },
     ACCESS_DENIED: { description: "The key's access does not include this API call." },
-    QUOTA_EXCEEDED: { description: "The account's calls for this month are used up." },
-    API_CALL_UNKNOWN: { description: 'The catalogue has no API call of this name.' },
+    QUOTA_EXCEEDED: { description: 'The account has used up its calls for this month.' },
+    API_CALL_UNKNOWN: { description: 'The catalogue has no API call with this name.' },
   } satisfies Record<DecisionCode, { description: string }>,
 })
 
-/** What the caller of the SaaS's API may be told. */
+/** Safe to show to the caller of the SaaS's API. */
 function messageOf(decision: Decision): string {
   switch (decision.code) {
     case 'ADMITTED':
@@ -33,17 +35,23 @@ function messageOf(decision: Decision): string {
 }
 
 const ApiCallDecision = builder.objectRef<Decision>('ApiCallDecision').implement({
-  description: 'A refusal is a decision, not a GraphQL error, so that a gateway branches on code.',
+  description: 'Whether a call is allowed. A refusal is a decision too, not a GraphQL error.',
   fields: (t) => ({
     admitted: t.boolean({
-      description: 'Whether the call may go on. If so, it has been counted for good.',
+      description: 'Whether the call is allowed. If so, it has been counted.',
       resolve: ({ code }) => code === 'ADMITTED',
     }),
-    code: t.expose('code', { type: ApiCallDecisionCode, description: 'What to branch on.' }),
-    message: t.string({ description: "Safe to pass on to the API's caller.", resolve: messageOf }),
+    code: t.expose('code', {
+      type: ApiCallDecisionCode,
+      description: 'The outcome, for gateways to branch on.',
+    }),
+    message: t.string({
+      description: "An explanation that is safe to pass on to the API's caller.",
+      resolve: messageOf,
+    }),
     apiKeyId: t.id({
       nullable: true,
-      description: 'The id of the key; null when the key is not valid.',
+      description: 'The id of the key; null if the key is not valid.',
       resolve: (decision) =>
         decision.code === 'KEY_INVALID' ? null : globalIdOf('ApiKey', decision.apiKeyId),
     }),
@@ -55,46 +63,48 @@ const ApiCallDecision = builder.objectRef<Decision>('ApiCallDecision').implement
     apiKeyCalls: t.field({
       type: 'SafeInt',
       nullable: true,
-      description: 'Calls by this key this month, this one included when admitted.',
+      description:
+        'Calls made with this key this month, including this one if it was admitted; null if the key is not valid.',
       resolve: (decision) => (decision.code === 'KEY_INVALID' ? null : decision.apiKeyCalls),
     }),
     accountUsage: t.field({
       type: AccountUsage,
       nullable: true,
-      description: "The account's month, this call included when admitted.",
+      description:
+        "The account's usage this month, including this call if it was admitted; null if the key is not valid.",
       resolve: (decision) => (decision.code === 'KEY_INVALID' ? null : decision.account),
     }),
   }),
 })
 
 const MeterApiCallInput = builder.inputType('MeterApiCallInput', {
-  description: 'One API call that somebody wants to make.',
+  description: 'A call to decide.',
   fields: (t) => ({
-    secret: t.string({ required: true, description: 'The API key as the caller sent it.' }),
+    secret: t.string({ required: true, description: 'The secret of the API key, as the caller sent it.' }),
     apiCall: t.string({ required: true, description: 'The name of the API call in the catalogue.' }),
   }),
 })
 
-const mostCalls = 1_000
+const maxCalls = 1_000
 
 const MeterApiCallsInput = builder.inputType('MeterApiCallsInput', {
-  description: 'Several API calls at once.',
+  description: 'Several calls to decide.',
   fields: (t) => ({
     calls: t.field({
       type: [MeterApiCallInput],
       required: true,
-      validate: z.array(z.any()).max(mostCalls, `At most ${mostCalls} calls at once.`),
-      description: 'Up to 1,000 API calls, in the order in which they are to be decided.',
+      validate: z.array(z.any()).max(maxCalls, `At most ${maxCalls} calls at once.`),
+      description: 'Up to 1,000 calls, decided in this order.',
     }),
   }),
 })
 
 const MeterApiCallsPayload = builder.objectRef<Decision[]>('MeterApiCallsPayload').implement({
-  description: 'The decisions.',
+  description: 'The decisions on several calls.',
   fields: (t) => ({
     decisions: t.field({
       type: [ApiCallDecision],
-      description: 'One a call, in the order given.',
+      description: 'One decision per call, in the order of the calls.',
       resolve: (decisions) => decisions,
     }),
   }),
@@ -104,11 +114,11 @@ builder.mutationField('meterApiCall', (t) =>
   t.field({
     type: ApiCallDecision,
     description:
-      'Verify a key for one API call and, when admitted, count it. For gateways (scope calls:meter).',
+      'Decide whether a key may make an API call, and count the call if it may. For gateways (scope calls:meter).',
     authScopes: { scope: 'calls:meter' },
     extensions: { metering: true },
     args: {
-      input: t.arg({ type: MeterApiCallInput, required: true, description: 'The key and the API call.' }),
+      input: t.arg({ type: MeterApiCallInput, required: true, description: 'The call to decide.' }),
     },
     resolve: async (_root, { input }, { meter }) => {
       const [decision] = await meter.admit([input])
@@ -120,11 +130,11 @@ builder.mutationField('meterApiCall', (t) =>
 builder.mutationField('meterApiCalls', (t) =>
   t.field({
     type: MeterApiCallsPayload,
-    description: 'The same for up to 1,000 calls at once, answered in the order given.',
+    description: 'Decide up to 1,000 calls at once. For gateways (scope calls:meter).',
     authScopes: { scope: 'calls:meter' },
     extensions: { metering: true },
     args: {
-      input: t.arg({ type: MeterApiCallsInput, required: true, description: 'The keys and the API calls.' }),
+      input: t.arg({ type: MeterApiCallsInput, required: true, description: 'The calls to decide.' }),
     },
     resolve: (_root, { input }, { meter }) => meter.admit(input.calls),
   }),

@@ -1,7 +1,7 @@
 import { GraphQLError, GraphQLScalarType, Kind } from 'graphql'
 import { isMonth, type Month } from '../domain/month.ts'
 
-/** `YYYY-MM`; anything else is refused before a resolver sees it. */
+/** `YYYY-MM`. Anything else is refused before a resolver sees it. */
 export const MonthScalar = new GraphQLScalarType<Month, Month>({
   name: 'Month',
   description: 'A calendar month in UTC, as YYYY-MM.',

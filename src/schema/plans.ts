@@ -5,15 +5,15 @@ import { builder } from './builder.ts'
 export const Plan = builder.prismaNode('Plan', {
   id: { field: 'id', description: 'The id of the plan.' },
   nullable: true,
-  description: 'What an account may have: how many keys, and how many calls a month.',
+  description: 'Limits of an account: how many keys it may have, and how many calls it may make per month.',
   fields: (t) => ({
-    slug: t.exposeString('slug', { description: 'The stable name that operators use, for instance free.' }),
-    name: t.exposeString('name', { description: 'The name to show.' }),
-    maxApiKeys: t.exposeInt('maxApiKeys', { description: 'How many keys an account may have at a time.' }),
+    slug: t.exposeString('slug', { description: 'The stable name that operators use, for example free.' }),
+    name: t.exposeString('name', { description: 'The display name.' }),
+    maxApiKeys: t.exposeInt('maxApiKeys', { description: 'How many keys an account may have.' }),
     monthlyCallQuota: t.field({
       type: 'SafeInt',
       nullable: true,
-      description: 'API calls an account may make in a calendar month; null means no limit.',
+      description: 'How many calls an account may make per calendar month; null means no limit.',
       select: { monthlyCallQuota: true },
       resolve: ({ monthlyCallQuota }) => (monthlyCallQuota === null ? null : Number(monthlyCallQuota)),
     }),
@@ -23,7 +23,7 @@ export const Plan = builder.prismaNode('Plan', {
 builder.queryField('plans', (t) =>
   t.prismaField({
     type: ['Plan'],
-    description: 'Every plan, in the order they were made.',
+    description: 'All plans, in the order in which they were created.',
     authScopes: { scope: 'keys:read' },
     complexity: { field: 1, multiplier: 10 },
     resolve: (query, _root, _args, { prisma }) => prisma.plan.findMany({ ...query, orderBy: { id: 'asc' } }),
@@ -31,19 +31,20 @@ builder.queryField('plans', (t) =>
 )
 
 const SavePlanInput = builder.inputType('SavePlanInput', {
-  description: 'A plan as it is to be.',
+  description: 'The plan to create or change.',
   validate: planRule,
   fields: (t) => ({
     slug: t.string({
       required: true,
       description:
-        'Which plan: lower-case letters and digits in words joined by hyphens. A new slug makes a new plan.',
+        'Lower-case letters and digits, in words joined by hyphens. An unknown slug creates a plan.',
     }),
-    name: t.string({ required: true, description: 'The name to show, up to 100 characters.' }),
-    maxApiKeys: t.int({ required: true, description: 'How many keys an account may have; 0 or more.' }),
+    name: t.string({ required: true, description: 'The display name, up to 100 characters.' }),
+    maxApiKeys: t.int({ required: true, description: 'How many keys an account may have, 0 or more.' }),
     monthlyCallQuota: t.field({
       type: 'SafeInt',
-      description: 'Calls a month, 0 or more; null or left out is no limit.',
+      description:
+        'How many calls an account may make per calendar month, 0 or more; no limit if null or left out.',
     }),
   }),
 })
@@ -53,7 +54,7 @@ const SavePlanPayload = builder.objectRef<{ planId: string }>('SavePlanPayload')
   fields: (t) => ({
     plan: t.prismaField({
       type: 'Plan',
-      description: 'The plan as it is now.',
+      description: 'The plan after the change.',
       resolve: (query, { planId }, _args, { prisma }) =>
         prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
     }),
@@ -63,10 +64,12 @@ const SavePlanPayload = builder.objectRef<{ planId: string }>('SavePlanPayload')
 builder.mutationField('savePlan', (t) =>
   t.field({
     type: SavePlanPayload,
-    description: 'Create or change a plan. A change holds for the very next call. Operators only.',
+    description: 'Create or change a plan. The change applies to the next call. Operators only.',
     authScopes: { scope: 'admin' },
     errors: { types: [InvalidInputError], union: { name: 'SavePlanResult' } },
-    args: { input: t.arg({ type: SavePlanInput, required: true, description: 'The plan as it is to be.' }) },
+    args: {
+      input: t.arg({ type: SavePlanInput, required: true, description: 'The plan to create or change.' }),
+    },
     resolve: async (_root, { input }, { catalogue }) => ({
       planId: await catalogue.savePlan(planRule.parse(input)),
     }),

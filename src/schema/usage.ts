@@ -3,8 +3,9 @@ import { addMonths, firstInstantOf, type Month, monthOf, resetsAt } from '../dom
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { globalIdOf } from './global-id.ts'
+import { everApiKeysInScope } from './tenant-scope.ts'
 
-/** The calls of one key in one month. */
+/** Calls made with one key in one month. */
 export interface ApiKeyUsageRecord {
   apiKeyId: string
   month: Month
@@ -12,7 +13,7 @@ export interface ApiKeyUsageRecord {
   lastCallAt: Date | null
 }
 
-/** The calls of one account in one month. */
+/** Calls made by one account in one month. */
 export interface AccountUsageRecord {
   month: Month
   calls: number
@@ -20,57 +21,61 @@ export interface AccountUsageRecord {
 }
 
 export const AccountUsage = builder.objectRef<AccountUsageRecord>('AccountUsage').implement({
-  description: 'The calls of all of an account’s keys in one calendar month (UTC), and what its plan allows.',
+  description:
+    'Calls made with all of an account’s keys in one calendar month (UTC), and the quota of its plan.',
   fields: (t) => ({
     month: t.expose('month', { type: 'Month', description: 'The month.' }),
     calls: t.expose('calls', {
       type: 'SafeInt',
-      description: 'Calls admitted in the month, those of removed keys included.',
+      description: 'Calls admitted in the month, removed keys included.',
     }),
     quota: t.expose('quota', {
       type: 'SafeInt',
       nullable: true,
-      description: 'Calls that the plan allows in the month; null means no limit.',
+      description: 'Calls that the plan allows per month; null means no limit.',
     }),
     remaining: t.field({
       type: 'SafeInt',
       nullable: true,
-      description: 'Calls that are left; null when the plan has no limit; never negative.',
+      description: 'Calls left in the quota, never negative; null if the plan has no limit.',
       resolve: remainingOf,
     }),
     resetsAt: t.field({
       type: 'DateTime',
-      description: 'The first instant of the next month, when counts and quota start again at zero.',
+      description: 'The first instant of the next month, when counting starts again at zero.',
       resolve: ({ month }) => resetsAt(month),
     }),
   }),
 })
 
 export const ApiKeyUsage = builder.objectRef<ApiKeyUsageRecord>('ApiKeyUsage').implement({
-  description: 'The calls made with one key in one calendar month (UTC).',
+  description: 'Calls made with one key in one calendar month (UTC).',
   fields: (t) => ({
     apiKeyId: t.id({
-      description: 'The id of the key, without the cost of fetching it.',
+      description: 'The id of the key; cheaper than reading the key.',
       resolve: ({ apiKeyId }) => globalIdOf('ApiKey', apiKeyId),
     }),
     apiKey: t.prismaField({
       type: 'ApiKey',
       description: 'The key.',
-      // Whoever has this record has been allowed to see the key. It is found even if it was removed since.
-      resolve: (query, { apiKeyId }, _args, { prisma }) =>
-        prisma.apiKey.findUniqueOrThrow({ ...query, where: { id: apiKeyId } }),
+      // The key may have been removed since its usage was read.
+      resolve: (query, { apiKeyId }, _args, context) =>
+        context.prisma.apiKey.findUniqueOrThrow({
+          ...query,
+          where: { id: apiKeyId, ...everApiKeysInScope(context) },
+        }),
     }),
     month: t.expose('month', { type: 'Month', description: 'The month.' }),
     calls: t.expose('calls', { type: 'SafeInt', description: 'Calls admitted in the month.' }),
     lastCallAt: t.expose('lastCallAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the last of them was; null when there was none.',
+      description: 'When the last of these calls was admitted; null if there was none.',
     }),
   }),
 })
 
-/** The calls of an account in a month (this one where none is given), against the quota that its plan has now. */
+/** An account's calls in a month, the current one if none is given, and its quota. */
 export async function accountUsage(
   accountId: string,
   currentQuota: bigint | null,
@@ -82,12 +87,12 @@ export async function accountUsage(
   const row = await prisma.accountUsage.findUnique({
     where: { month_accountId: { month: firstInstantOf(asked), accountId } },
   })
-  // A past month keeps the quota that it was counted against.
+  // A past month keeps the quota that its calls were charged against.
   const quota = row && asked < thisMonth ? row.quota : currentQuota
   return { month: asked, calls: Number(row?.calls ?? 0), quota: quota === null ? null : Number(quota) }
 }
 
-/** The calls of a key in a month, this one where none is given. */
+/** A key's calls in a month, the current one if none is given. */
 export async function apiKeyUsage(
   apiKeyId: string,
   month: Month | null | undefined,
@@ -100,7 +105,7 @@ export async function apiKeyUsage(
   return { apiKeyId, month: asked, calls: Number(row?.calls ?? 0), lastCallAt: row?.lastCallAt ?? null }
 }
 
-/** The calls of a key in each of the last months, this one first; months without calls have 0. */
+/** A key's calls in each of the last `count` months, the current one first. Months without calls have 0. */
 export async function apiKeyUsageHistory(
   apiKeyId: string,
   count: number,

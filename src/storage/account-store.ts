@@ -1,14 +1,18 @@
+import type { Pool } from 'pg'
 import type { AccountStore } from '../domain/accounts.ts'
 import type { CatalogueStore } from '../domain/catalogue.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
-import { insertApiKey } from './key-store.ts'
+import { type CreateAccountRow, createAccountStatement } from './sql/create-account.ts'
+import { updateAccountStatement } from './sql/update-account.ts'
 
 /** Accounts, plans and the catalogue in PostgreSQL. */
 export class SqlAccountStore implements AccountStore, CatalogueStore {
   readonly #prisma: PrismaClient
+  readonly #pool: Pool
 
-  constructor(prisma: PrismaClient) {
+  constructor(prisma: PrismaClient, pool: Pool) {
     this.#prisma = prisma
+    this.#pool = pool
   }
 
   find: AccountStore['find'] = async (externalId) => {
@@ -16,33 +20,22 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
     return account?.id ?? null
   }
 
-  create: AccountStore['create'] = (id, { externalId, name, plan: slug }, firstKey, createdAt) =>
-    this.#prisma.$transaction(async (tx) => {
-      const plan = await tx.plan.findUnique({ where: { slug } })
-      if (!plan) return null
-      const { count } = await tx.account.createMany({
-        data: { id, externalId, name, planId: plan.id, createdAt },
-        skipDuplicates: true,
-      })
-      if (count === 0) {
-        const existing = await tx.account.findUniqueOrThrow({ where: { externalId }, select: { id: true } })
-        return { id: existing.id, created: false }
-      }
-      if (plan.maxApiKeys > 0) await insertApiKey(tx, id, firstKey, [])
-      return { id, created: true }
-    })
+  create: AccountStore['create'] = async (id, { externalId, name, plan }, firstKey, createdAt) => {
+    const { digest, sealedSecret, start, note, access } = firstKey
+    const key = [firstKey.id, digest, sealedSecret, start, note, access.mode]
+    const { rows } = await this.#pool.query<CreateAccountRow>(createAccountStatement, [
+      ...[id, externalId, name, plan, createdAt],
+      ...key,
+    ])
+    const { plan_exists: planExists, created } = rows[0] as CreateAccountRow
+    if (!planExists) return 'no plan'
+    return created ? 'created' : 'exists'
+  }
 
-  update: AccountStore['update'] = (account) =>
-    this.#prisma.$transaction(async (tx) => {
-      const plan = await tx.plan.findUnique({ where: { slug: account.plan }, select: { id: true } })
-      if (!plan) return null
-      const [updated] = await tx.account.updateManyAndReturn({
-        where: { externalId: account.externalId },
-        data: { name: account.name, planId: plan.id },
-        select: { id: true },
-      })
-      return updated?.id ?? null
-    })
+  update: AccountStore['update'] = async ({ externalId, name, plan }) => {
+    const { rows } = await this.#pool.query<{ id: string }>(updateAccountStatement, [externalId, name, plan])
+    return rows[0]?.id ?? null
+  }
 
   savePlan: CatalogueStore['savePlan'] = async (
     id,

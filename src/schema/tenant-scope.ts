@@ -1,0 +1,50 @@
+import { NIL } from 'uuid'
+import { hasScope, type TenantScope } from '../domain/principal.ts'
+import { NotFoundError } from '../errors.ts'
+import type { Context } from './context.ts'
+import { idOf } from './global-id.ts'
+
+/** The accounts whose rows the viewer may read and change. */
+export function tenantScopeOf({ principal, ownAccountId }: Context): TenantScope {
+  if (principal && hasScope(principal, 'admin')) return 'every account'
+  return ownAccountId === null ? 'no account' : { accountId: ownAccountId }
+}
+
+/** Limits a query to the accounts in scope. */
+export function accountsInScope(context: Context): { id?: string } {
+  const accountId = accountIdFilter(context)
+  return accountId === undefined ? {} : { id: accountId }
+}
+
+/**
+ * Limits a query to the keys of the accounts in scope, without removed ones. Flat equality, because Prisma merges
+ * lookups by id into one query only then.
+ */
+export function apiKeysInScope(context: Context): { accountId?: string; removedAt: null } {
+  return { ...everApiKeysInScope(context), removedAt: null }
+}
+
+/** The same with removed keys, for records that outlive their key. */
+export function everApiKeysInScope(context: Context): { accountId?: string } {
+  const accountId = accountIdFilter(context)
+  return accountId === undefined ? {} : { accountId }
+}
+
+/** The account that every row must belong to; undefined for any, and an id that no account has for none. */
+function accountIdFilter(context: Context): string | undefined {
+  const scope = tenantScopeOf(context)
+  if (scope === 'every account') return undefined
+  return scope === 'no account' ? NIL : scope.accountId
+}
+
+/**
+ * The account that an operation is about: the named one if it is in scope, or the viewer's own if none is named.
+ * @throws NotFoundError
+ */
+export function accountIdInScope(context: Context, globalId: string | null | undefined): string {
+  const scope = tenantScopeOf(context)
+  const accountId = globalId == null ? context.ownAccountId : idOf('Account', globalId)
+  if (accountId === null) throw new NotFoundError('The token names no account. Name one with accountId.')
+  if (scope === 'every account' || (scope !== 'no account' && scope.accountId === accountId)) return accountId
+  throw new NotFoundError('There is no account with this id.')
+}
