@@ -79,14 +79,14 @@ describe('a start is refused in a sentence', () => {
     })
   })
 
-  it('where no secrets of development can be kept', async () => {
+  it('where development secrets cannot be stored', async () => {
     expect(await refusalOfStart({ DATA_DIR: thisFile, AUTH_SECRET: '' })).toEqual({
       exitCode: 78,
-      message: expect.stringContaining('DATA_DIR: The secrets of development cannot be kept there: '),
+      message: expect.stringContaining('DATA_DIR: Cannot read or store the development secrets there: '),
     })
   })
 
-  it.each(['{', '{}'])('where the secrets of development are damaged: %s', async (secrets) => {
+  it.each(['{', '{}'])('where the development secrets are damaged: %s', async (secrets) => {
     const file = join(dataDir, 'development-secrets.json')
     await writeFile(file, secrets)
     expect(await refusalOfStart({ AUTH_SECRET: '' })).toEqual({

@@ -123,7 +123,7 @@ describe('npm run traffic', () => {
     const environment = { NODE_ENV: 'production', KEY_ENCRYPTION_KEYS: '' }
     const shownOnce = await startApp({ environment })
     const { exitCode, output } = await startTraffic(shownOnce, []).ended
-    expect(output).toMatch(/secrets of the keys cannot be read again/)
+    expect(output).toMatch(/cannot show the secrets of this account/)
     expect(exitCode).toBe(1)
     await shownOnce.stop()
   })
