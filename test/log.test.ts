@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
@@ -95,6 +96,19 @@ describe('the leak check of the test run', () => {
       '{"msg":"[secret]"}',
       '{"msg":"[token]"}',
     ])
+  })
+
+  it('fails a run in which all tests pass', async () => {
+    const vitest = resolve('node_modules/vitest/vitest.mjs')
+    const config = 'test/support/leaking-run/vitest.config.ts'
+    const run = promisify(execFile)(process.execPath, [vitest, 'run', '--config', config], {
+      env: { PATH: process.env.PATH, NO_COLOR: '1' },
+    })
+    await expect(run).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/Tests +1 passed/),
+      stderr: expect.stringContaining('The log has 1 line(s) with a secret or token:\n{"msg":"[issued]"}'),
+    })
   })
 
   it('passes a log without any', () => {

@@ -51,8 +51,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('redis', redis)
 
   return async () => {
-    await expectNoSecretInLog(logFile, issuedSecretsFile)
-    await rm(directory, { recursive: true, force: true })
+    try {
+      await expectNoSecretInLog(logFile, issuedSecretsFile)
+    } catch (error) {
+      // Vitest prints what a teardown throws, and passes the run all the same.
+      process.exitCode = 1
+      throw error
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
   }
 }
 
@@ -71,6 +78,6 @@ async function expectNoSecretInLog(logFile: string, issuedSecretsFile: string): 
   const leaks = findLeaks(log, [...new Set(issued.split('\n'))].filter(Boolean))
   if (leaks.length > 0)
     throw new Error(
-      `${leaks.length} lines of the log hold a secret or token:\n${leaks.slice(0, 20).join('\n')}`,
+      `The log has ${leaks.length} line(s) with a secret or token:\n${leaks.slice(0, 20).join('\n')}`,
     )
 }
