@@ -98,7 +98,7 @@ describe('the leak check of the test run', () => {
     ])
   })
 
-  it('fails a run in which all tests pass', async () => {
+  it('fails a run in which all tests pass', { timeout: 60_000 }, async () => {
     const vitest = resolve('node_modules/vitest/vitest.mjs')
     const config = 'test/support/leaking-run/vitest.config.ts'
     const run = promisify(execFile)(process.execPath, [vitest, 'run', '--config', config], {
