@@ -1,17 +1,17 @@
-/** Where the time comes from. Nothing in the domain asks the system for it. */
+/** The source of time. The domain never reads the system's clock directly. */
 export interface Clock {
-  /** The instant it is. */
+  /** The current time. */
   now(): Date
-  /** Calls back once, at `instant` or as soon after it as possible. Returns what cancels that. */
+  /** Calls back once, at `instant` or as soon as possible after it. Returns a function that cancels the call. */
   at(instant: Date, callback: () => void): () => void
-  /** Calls back once, when `waitMs` have gone by, however the time is set meanwhile. Returns what cancels that. */
+  /** Calls back once, after `waitMs`, even if the clock is set meanwhile. Returns a function that cancels the call. */
   after(waitMs: number, callback: () => void): () => void
 }
 
-/** setTimeout takes no more than 2^31 - 1 milliseconds (24.8 days) and would fire at once beyond that. */
+/** The longest delay of setTimeout, 2^31 - 1 ms (24.8 days). With a longer one it fires at once. */
 const longestTimeoutMs = 2_147_483_647
 
-/** The machine's own time. Its timers do not keep the process alive. */
+/** The system's clock. Its timers do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => new Date(),
   at(instant, callback) {
@@ -33,5 +33,5 @@ export const systemClock: Clock = {
   },
 }
 
-/** Milliseconds that have passed since some instant, whatever is done to the system's clock. */
+/** Milliseconds since an arbitrary moment. Monotonic: unaffected by changes to the system's clock. */
 export const elapsedMs = (): number => performance.now()

@@ -4,36 +4,70 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { SignJWT } from 'jose'
 import { z } from 'zod'
-import { type AuthConfig, ConfigError, type DevelopmentSecrets } from './config.ts'
+import {
+  type AuthConfig,
+  type Config,
+  ConfigError,
+  type DevelopmentSecrets,
+  readProcessConfig,
+} from './config.ts'
 import type { Scope } from './domain/principal.ts'
 import type { Explorer } from './pages/graphiql.ts'
 import { globalIdOf } from './schema/global-id.ts'
 import type { Services } from './services.ts'
 
-// What only development does: secrets made up for itself, tokens signed with them, and a demo account.
+// Development only: generated secrets, tokens signed with them, and a demo account.
 
 const secretsFile = 'development-secrets.json'
 
+/** There is no secret to sign tokens with; the message says what to do. */
+export class NoSigningSecretError extends Error {}
+
 /**
- * The secrets kept in the data directory; made up, and readable only by their owner, when it has none yet.
- * @throws ConfigError where they cannot be read or kept
+ * The secrets in the data directory. Generates them, readable only by their owner, if there are none yet.
+ * @throws ConfigError if they cannot be read or stored
  */
 export function developmentSecrets(dataDir: string): DevelopmentSecrets {
-  const file = join(dataDir, secretsFile)
+  return orConfigError(() => readSecrets(dataDir) ?? generateSecrets(dataDir))
+}
+
+/**
+ * The settings for a tool that signs tokens for a running server. It reads the secrets in DATA_DIR but never
+ * generates any: the server would refuse a token signed with a secret of the tool's own.
+ * @throws ConfigError, NoSigningSecretError
+ */
+export function readSigningConfig(): Config {
+  const none: DevelopmentSecrets = { authSecret: '', encryptionKey: '' }
+  const config = readProcessConfig((dataDir) => orConfigError(() => readSecrets(dataDir) ?? none))
+  if (config.auth.secret === undefined)
+    throw new NoSigningSecretError(
+      'AUTH_JWKS_URL is set and AUTH_SECRET is not, so there is no secret to sign tokens with. ' +
+        'Get tokens from your issuer.',
+    )
+  if (config.auth.secret.length === 0)
+    throw new NoSigningSecretError(
+      `DATA_DIR (${config.dataDir}) holds no development secrets and AUTH_SECRET is not set, so there is no ` +
+        'secret to sign tokens with. Start the server with this DATA_DIR first, or set DATA_DIR or AUTH_SECRET ' +
+        'to the value that the server runs with.',
+    )
+  return config
+}
+
+function orConfigError<Result>(action: () => Result): Result {
   try {
-    return readSecrets(file) ?? makeUpSecrets(dataDir, file)
+    return action()
   } catch (error) {
     if (error instanceof ConfigError) throw error
     throw new ConfigError([
-      `DATA_DIR: The secrets of development cannot be kept there: ${(error as Error).message}`,
+      `DATA_DIR: Cannot read or store the development secrets there: ${(error as Error).message}`,
     ])
   }
 }
 
-const secretsRule = z.object({ authSecret: z.string(), encryptionKey: z.string() })
+const secretsRule = z.object({ authSecret: z.string().min(1), encryptionKey: z.string().min(1) })
 
-/** Undefined where there are none yet. */
-function readSecrets(file: string): DevelopmentSecrets | undefined {
+function readSecrets(dataDir: string): DevelopmentSecrets | undefined {
+  const file = join(dataDir, secretsFile)
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -45,27 +79,28 @@ function readSecrets(file: string): DevelopmentSecrets | undefined {
     return secretsRule.parse(JSON.parse(text))
   } catch {
     throw new ConfigError([
-      `DATA_DIR: ${file} holds no secrets of development. Remove it to have new ones made up.`,
+      `DATA_DIR: ${file} is damaged. Delete it, and the next start of the server generates new secrets.`,
     ])
   }
 }
 
-function makeUpSecrets(dataDir: string, file: string): DevelopmentSecrets {
+function generateSecrets(dataDir: string): DevelopmentSecrets {
+  const file = join(dataDir, secretsFile)
   const secrets = {
     authSecret: randomBytes(32).toString('base64url'),
     encryptionKey: randomBytes(32).toString('base64'),
   }
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const written = `${file}.${process.pid}`
-  writeFileSync(written, JSON.stringify(secrets), { mode: 0o600 })
+  const temporaryFile = `${file}.${process.pid}`
+  writeFileSync(temporaryFile, JSON.stringify(secrets), { mode: 0o600 })
   try {
-    // Whole or not at all, and only the first: of two processes that start at once both get the same secrets.
-    linkSync(written, file)
+    // Atomic, and fails if the file exists: two processes that start at once end up with the same secrets.
+    linkSync(temporaryFile, file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return developmentSecrets(dataDir)
     throw error
   } finally {
-    rmSync(written)
+    rmSync(temporaryFile)
   }
   return secrets
 }
@@ -73,20 +108,20 @@ function makeUpSecrets(dataDir: string, file: string): DevelopmentSecrets {
 export interface TokenClaims {
   subject: string
   scopes: readonly Scope[]
-  /** The customer's external id. */
+  /** The account's external id. */
   account?: string | undefined
-  /** For instance `12h`; 30 days when left out. */
+  /** For instance `12h`; 30 days by default. */
   lifetime?: string | undefined
 }
 
-/** Signs a token with AUTH_SECRET, or in development with the secret made up in its place. */
+/** Signs a token (HS256) with AUTH_SECRET or the generated development secret. */
 export async function mintToken(
   { secret, issuer, audience, accountClaim }: AuthConfig,
   claims: TokenClaims,
 ): Promise<string> {
   if (!secret)
     throw new Error(
-      'Tokens can only be minted with AUTH_SECRET: those of AUTH_JWKS_URL are signed elsewhere.',
+      'Tokens can only be signed with AUTH_SECRET; those for AUTH_JWKS_URL come from its issuer.',
     )
   const { subject, scopes, account, lifetime = '30d' } = claims
   const token = new SignJWT({
@@ -105,12 +140,12 @@ export async function mintToken(
 export const customerScopes: readonly Scope[] = ['keys:read', 'keys:write', 'keys:reveal']
 export const demoAccount = 'demo'
 
-/** A token of the demo account's customer; good for 30 days when no lifetime is given. */
+/** A token for the demo account's customer, valid for 30 days by default. */
 export function demoCustomerToken(auth: AuthConfig, lifetime?: string): Promise<string> {
   return mintToken(auth, { subject: 'demo-customer', scopes: customerScopes, account: demoAccount, lifetime })
 }
 
-/** The tokens that development begins with. */
+/** The tokens printed when a development server starts. */
 export async function demoTokens(auth: AuthConfig) {
   return {
     customer: await demoCustomerToken(auth),
@@ -121,19 +156,19 @@ export async function demoTokens(auth: AuthConfig) {
 
 const demoCalls = ['v3.ping', 'v3.uptime-monitors.list', 'v3.uptime-monitors.report']
 
-/** Room for keys to add, and calls for some minutes of traffic. */
+/** Leaves room to add keys, and has quota for several minutes of traffic. */
 const demoPlan = 'professional'
 
-/** A demo account with two keys, one of them restricted, where there is none yet. */
+/** Creates the demo account with two keys, one of them restricted, unless it exists. */
 export async function seedDemoAccount({ accounts, keys, prisma }: Services): Promise<void> {
   if ((await accounts.find(demoAccount)) !== null) return
-  // A catalogue of the operator's own need have neither this plan nor these API calls.
+  // A custom catalogue may lack this plan and these API calls.
   const plans = await prisma.plan.findMany({ orderBy: { maxApiKeys: 'desc' } })
   const plan = plans.find(({ slug }) => slug === demoPlan) ?? plans[0]
   if (!plan || plan.maxApiKeys < 2) return
   const apiCalls = await prisma.apiCall.findMany({ where: { name: { in: demoCalls } } })
   const accountId = await accounts.add({ externalId: demoAccount, name: 'Demo customer', plan: plan.slug })
-  // Another server that starts at the same time sees to it.
+  // Another server, starting at the same time, has created it.
   if (accountId === null) return
   const first = await prisma.apiKey.findFirstOrThrow({ where: { accountId } })
   await keys.setNote({ accountId }, first.id, 'Backend')
@@ -143,7 +178,7 @@ export async function seedDemoAccount({ accounts, keys, prisma }: Services): Pro
   })
 }
 
-/** What GraphiQL is filled in with: the demo account's keys, as they are now. */
+/** What the GraphiQL tabs are filled in with: tokens, and the demo account's current keys. */
 export async function demoExplorer(
   { prisma, vault }: Services,
   tokens: Explorer['tokens'],

@@ -1,4 +1,4 @@
-/** Every code a caller can meet in an error; docs/errors.md says what each means and what to do. */
+/** The codes of all errors; docs/errors.md explains each and what to do about it. */
 export type LatchkeyErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
@@ -10,15 +10,15 @@ export type LatchkeyErrorCode =
   | 'UNAVAILABLE'
   | 'INTERNAL_SERVER_ERROR'
 
-/** One thing wrong with an input: where (`['input', 'note']`) and what to do about it. */
+/** One problem with an input: where it is (`['input', 'note']`) and what to do about it. */
 export interface InputIssue {
   path: string[]
   message: string
 }
 
 /**
- * The base of every error that is meant for a caller. `message` is written for that caller and holds nothing
- * internal; what really happened travels in `cause` and is only logged.
+ * The base of all errors meant for callers. `message` is written for the caller and reveals nothing internal. The
+ * internal error is the `cause`, which is only logged.
  */
 export abstract class LatchkeyError extends Error {
   abstract readonly code: LatchkeyErrorCode
@@ -29,17 +29,17 @@ export abstract class LatchkeyError extends Error {
   }
 }
 
-/** No token, or one that is not (or no longer) good. */
+/** There is no token, or it is invalid or expired. */
 export class UnauthenticatedError extends LatchkeyError {
   readonly code = 'UNAUTHENTICATED'
 }
 
-/** The token is good, but lacks a scope. */
+/** The token is valid, but lacks a scope. */
 export class ForbiddenError extends LatchkeyError {
   readonly code = 'FORBIDDEN'
 }
 
-/** The request cannot be carried out as it was put; nothing was changed. */
+/** The request is invalid. Nothing was changed. */
 export class InvalidInputError extends LatchkeyError {
   readonly code = 'BAD_USER_INPUT'
   readonly issues: InputIssue[]
@@ -53,12 +53,12 @@ export class InvalidInputError extends LatchkeyError {
   }
 }
 
-/** Unknown, removed or another account's: the three are never told apart. */
+/** Unknown, removed, or another account's. Callers cannot tell which. */
 export class NotFoundError extends LatchkeyError {
   readonly code = 'NOT_FOUND'
 }
 
-/** The plan's number of keys is in use. */
+/** The account has as many keys as its plan allows. */
 export class ApiKeyLimitReachedError extends LatchkeyError {
   readonly code = 'API_KEY_LIMIT_REACHED'
   readonly limit: number
@@ -72,22 +72,22 @@ export class ApiKeyLimitReachedError extends LatchkeyError {
   }
 }
 
-/** The operation is deeper, wider, longer or costlier than the server takes. */
+/** The operation exceeds a limit on its depth, breadth, length or cost. */
 export class QueryTooComplexError extends LatchkeyError {
   readonly code = 'QUERY_TOO_COMPLEX'
 }
 
-/** A bounded queue is full. Nothing was done; try again later. */
+/** A bounded queue is full. Nothing was done. */
 export class OverloadedError extends LatchkeyError {
   readonly code = 'OVERLOADED'
 }
 
-/** Something the server depends on did not answer. What was asked may or may not have been done. */
+/** Something the server depends on did not answer. The operation may or may not have been executed. */
 export class UnavailableError extends LatchkeyError {
   readonly code = 'UNAVAILABLE'
 }
 
-/** A defect. The cause is logged and never shown. */
+/** A bug. The cause is logged and never shown to callers. */
 export class InternalError extends LatchkeyError {
   readonly code = 'INTERNAL_SERVER_ERROR'
 }

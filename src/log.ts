@@ -8,7 +8,7 @@ export type LogLevel = (typeof logLevels)[number]
 /** A JWT or a JWE: three or five parts in base64url, the first of them JSON. */
 const tokenPattern = /eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2,4}/g
 
-/** What JSON writes for a newline, for instance. Its letter does not belong to a secret that follows it. */
+/** A JSON escape such as \n. Matched so that its letter is not taken for the start of a secret that follows it. */
 const jsonEscape = /\\(?:u[0-9a-f]{4}|.)/
 
 const sensitive = new RegExp(
@@ -16,9 +16,9 @@ const sensitive = new RegExp(
   'g',
 )
 
-/** Takes API keys and tokens out of a line of JSON, wherever in it they stand; it remains JSON. */
+/** Replaces API keys and tokens anywhere in a line of JSON, which stays valid JSON. */
 export function redact(line: string): string {
-  // Every secret and every token has one of these in it, and hardly any line does.
+  // Every secret and every token contains one of these, and hardly any line does.
   if (!line.includes('_') && !line.includes('eyJ')) return line
   return line.replace(sensitive, (found, ...rest) => {
     const { secret, token } = rest.at(-1) as { secret?: string; token?: string }
@@ -26,28 +26,38 @@ export function redact(line: string): string {
   })
 }
 
+type FlushableStream = DestinationStream & Partial<Pick<ReturnType<typeof pino.destination>, 'flush'>>
+
+/**
+ * Redacts every line on its way to `destination`. A second line of defence: no code may log a secret in the first
+ * place, which the tests check on the lines before redaction.
+ */
+export function redacting(destination: FlushableStream): FlushableStream {
+  return {
+    write: (line) => destination.write(redact(line)),
+    flush: (callback) => (destination.flush ? destination.flush(callback) : callback?.()),
+  }
+}
+
 let [stampedAt, stamp] = [0, '']
 
-/** The time as pino takes it, RFC 3339. Many lines are of one millisecond. */
+/** The time in RFC 3339, as a fragment for pino. Cached, because many lines share a millisecond. */
 function timestamp(): string {
   const now = Date.now()
   if (now !== stampedAt) [stampedAt, stamp] = [now, `,"time":"${new Date(now).toISOString()}"`]
   return stamp
 }
 
-/** Lines are written together, when there are this many bytes of them and at the latest after this long. */
-const buffering = { minLength: 8_192, periodicFlush: 200 }
-
 /**
- * JSON lines on standard output (or to `destination`), with secrets and tokens taken out of every line. What is
- * still buffered when the process exits is written then; a process that is killed takes it along.
+ * Standard output. Lines are buffered up to 8 KiB or 200 ms. The buffer is written when the process exits, and lost
+ * when it is killed.
  */
-export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
-  const options = {
-    level,
-    base: null,
-    timestamp,
-    hooks: { streamWrite: redact },
-  }
-  return pino(options, destination ?? pino.destination({ sync: false, ...buffering }))
+const standardOutput = () => pino.destination({ sync: false, minLength: 8_192, periodicFlush: 200 })
+
+/** A logger that writes lines of JSON, by default redacted, to standard output. */
+export function createLogger(
+  level: LogLevel,
+  destination: DestinationStream = redacting(standardOutput()),
+): Logger {
+  return pino({ level, base: null, timestamp }, destination)
 }

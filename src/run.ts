@@ -18,21 +18,21 @@ import { isUnavailable } from './storage/unavailable.ts'
 /** sysexits.h: EX_CONFIG. */
 const configExitCode = 78
 
-/** Short, as real ones should be; the page fetches another before it ends. */
+/** Short, as in production; the page fetches another token before this one expires. */
 const clientAreaTokenLifetime = '15m'
 
-/** What Node.js says of files and of the network. */
+/** A file or network error of Node.js. */
 type SystemError = NodeJS.ErrnoException & { hostname?: string }
 
 /**
- * Runs Latchkey with the settings of the environment until it is told to stop by a signal, and ends the process: with
- * 0 when it was told to, also where it had not finished starting, and else with a sentence and what sysexits.h or 1 say.
+ * Runs Latchkey with the settings in the environment until a signal arrives, then exits with code 0, even if it was still
+ * starting. If the start fails, it prints why and exits with code 78 (configuration) or 1.
  */
-export async function run(toldToStop: Promise<NodeJS.Signals>): Promise<void> {
+export async function run(stopSignal: Promise<NodeJS.Signals>): Promise<void> {
   let config: Config | undefined
   try {
     config = readProcessConfig(developmentSecrets)
-    await serve(config, createLogger(config.logLevel), toldToStop)
+    await serve(config, createLogger(config.logLevel), stopSignal)
   } catch (error) {
     const { message, exitCode } = refusalOf(error, config)
     process.stderr.write(`${message}\n`)
@@ -40,10 +40,10 @@ export async function run(toldToStop: Promise<NodeJS.Signals>): Promise<void> {
   }
 }
 
-/** Starts, and stops when told to, at any time: a start that is under way is ended by stopping what it has made. */
-async function serve(config: Config, log: Logger, toldToStop: Promise<NodeJS.Signals>): Promise<void> {
-  if (await Promise.race([toldToStop, undefined])) end(log)
-  // Production has no demo account, and tokens that are signed elsewhere cannot be handed out here.
+/** Starts, and stops on the signal. A signal during the start takes effect once the start has finished. */
+async function serve(config: Config, log: Logger, stopSignal: Promise<NodeJS.Signals>): Promise<void> {
+  if (await Promise.race([stopSignal, undefined])) end(log)
+  // There is no demo account in production, or if tokens are signed elsewhere.
   const demo = !config.production && config.auth.secret !== undefined
   const tokens = demo ? await demoTokens(config.auth) : undefined
   const explorer = tokens && ((services: Services) => demoExplorer(services, tokens))
@@ -52,19 +52,19 @@ async function serve(config: Config, log: Logger, toldToStop: Promise<NodeJS.Sig
     if (tokens) await seedDemoAccount(app.services)
     return app
   })
-  const signal = await Promise.race([starting.then(() => undefined), toldToStop])
+  const signal = await Promise.race([starting.then(() => undefined), stopSignal])
   if (signal === undefined) {
     const { url } = await starting
     if (tokens) printWelcome(url, config, tokens)
     else log.info({ url }, 'listening')
   }
-  const endingSignal = await toldToStop
+  const endingSignal = await stopSignal
   log.info({ signal: endingSignal }, 'stopping')
   setTimeout(() => {
-    log.warn('what had not ended in time was cut off')
+    log.warn('shutdown timed out: cut off what was left')
     end(log)
   }, config.shutdownTimeoutMs)
-  // Nobody has sent requests to a server that was not ready, and who presses Ctrl+C does not want to wait.
+  // No delay if the server was never ready, because it has no clients, or on Ctrl+C, because someone is waiting.
   const delayMs = signal === undefined && endingSignal === 'SIGTERM' ? config.shutdownDelayMs : 0
   await (await starting).stop({ delayMs })
   end(log)
@@ -79,11 +79,11 @@ function printWelcome(url: string, config: Config, tokens: Awaited<ReturnType<ty
   process.stdout.write(`
 Latchkey is running at ${url}
 
-${config.clientArea ? `  API Keys   ${url}/ in a browser: the page that customers see\n` : ''}  GraphQL    ${url}/graphql (queries, mutations, SSE), ${url.replace('http', 'ws')}/graphql (WebSocket)
+${config.clientArea ? `  API Keys   ${url}/ in a browser: the page your customers see\n` : ''}  GraphQL    ${url}/graphql (queries, mutations, SSE), ${url.replace('http', 'ws')}/graphql (WebSocket)
   GraphiQL   ${url}/graphql in a browser
   Database   ${config.databaseUrl ? 'the server in DATABASE_URL' : `embedded, in ${config.dataDir}`}
 
-  Tokens for the demo account, good for 30 days:
+  Tokens for trying it out, valid for 30 days:
   customer   ${tokens.customer}
   gateway    ${tokens.gateway}
   operator   ${tokens.operator}
@@ -91,7 +91,7 @@ ${config.clientArea ? `  API Keys   ${url}/ in a browser: the page that customer
 `)
 }
 
-/** What a start that failed is ended with: for whoever runs the server, without a stack where the reason is known. */
+/** The message and exit code for a failed start. There is a stack trace only if the reason is unknown. */
 export function refusalOf(error: unknown, config: Config | undefined): { message: string; exitCode: number } {
   if (
     error instanceof ConfigError ||
@@ -108,7 +108,7 @@ function failureOf(error: SystemError, config: Config | undefined): string {
   const { message, stack, code, syscall, path, hostname } = error
   const { host, port, databaseUrl, dataDir } = config ?? {}
   if (code === 'EADDRINUSE')
-    return `Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`
+    return `Port ${port} on ${host} is in use. Stop the process that uses it, or set PORT to another port.`
   if (syscall === 'listen' || (syscall === 'getaddrinfo' && hostname === host))
     return `Latchkey cannot listen on ${host}, port ${port}: ${message}`
   if (databaseUrl && (error instanceof NoConnectionError || isUnavailable(error)))

@@ -20,7 +20,7 @@ function mistakesIn(environment: Record<string, string | undefined>): readonly s
 }
 
 describe('a setting', () => {
-  it('has the default that the documentation names', () => {
+  it('has the documented default', () => {
     const { dataDir, auth, encryptionKeys: _, ...config } = read({})
     expect(config).toEqual({
       production: false,

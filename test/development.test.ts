@@ -10,7 +10,7 @@ describe.each(databases)('the demo account on %s', (database) => {
   })
   afterAll(() => app.stop())
 
-  it('is made once, with its two keys, by servers that start at the same time', async () => {
+  it('is created once, with two keys, by servers that start at the same time', async () => {
     await Promise.all(Array.from({ length: 6 }, () => seedDemoAccount(app.services)))
     const keys = await app.sql(
       'select note from api_key join account on account.id = account_id where external_id = $1 order by api_key.id',

@@ -9,12 +9,12 @@ import { createCustomer } from './support/customer.ts'
 const document = readFileSync('docs/errors.md', 'utf8')
 const schema = buildSchema(readFileSync('schema.graphql', 'utf8'))
 
-/** The names in the document's headings of the third level. */
+/** The names in the document's third-level headings. */
 const headings = [...document.matchAll(/^### (.+)$/gm)].flatMap(([, heading = '']) =>
   [...heading.matchAll(/`(\w+)`/g)].map(([, name]) => name),
 )
 
-/** The codes of the union in src/errors.ts: types are gone at run time, so the source is read. */
+/** The codes of the union in src/errors.ts, read from the source because types do not exist at run time. */
 function errorCodes(): string[] {
   const [, union = ''] =
     /type LatchkeyErrorCode =([^/]*?)\n\n/.exec(readFileSync('src/errors.ts', 'utf8')) ?? []
@@ -33,13 +33,13 @@ function errorTypes(): string[] {
 }
 
 describe('docs/errors.md', () => {
-  it('has every code and error type that there is, and no other', () => {
+  it('documents every code and error type, and no other', () => {
     const known = [...errorCodes(), ...decisionCodes(), ...errorTypes()]
     expect(known.length).toBeGreaterThan(15)
     expect(headings.toSorted()).toEqual(known.toSorted())
   })
 
-  it('has every close code of the protocol that a server sends', () => {
+  it('documents every close code that a server sends', () => {
     const ofClients = [
       CloseCode.InternalClientError,
       CloseCode.BadResponse,
@@ -74,12 +74,12 @@ describe('a caller', () => {
     ['BAD_USER_INPUT', 'customer', '{ no such thing }'],
     ['QUERY_TOO_COMPLEX', 'customer', nested(5)],
     ['QUERY_TOO_COMPLEX', 'customer', `{ ${'viewer { subject } '.repeat(3_000)} }`],
-  ])('meets %s (as %j: %j)', async (code, as, query) => {
+  ])('receives %s (as %j: %j)', async (code, as, query) => {
     const { errors } = await app.query(query, { as: as ? token : undefined })
     expect([...new Set(errors?.map(({ extensions }) => extensions.code))]).toEqual([code])
   })
 
-  it('is told which scope is missing', async () => {
+  it('learns which scope is missing', async () => {
     const { errors } = await app.query(
       'mutation { saveApiCall(input: { name: "a", title: "a", category: "a", kind: READ }) { __typename } }',
       { as: token },

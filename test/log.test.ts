@@ -1,15 +1,19 @@
+import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import { generateSecret } from '../src/domain/secret.ts'
 import { SecretVault } from '../src/domain/secret-vault.ts'
-import { createLogger, type Logger } from '../src/log.ts'
+import { createLogger, type Logger, redacting } from '../src/log.ts'
 import { startApp, type TestApp } from './support/app.ts'
 import { type Customer, createCustomer } from './support/customer.ts'
 import { post } from './support/http.ts'
+import { findLeaks } from './support/leaks.ts'
 import { openRawConnection } from './support/websocket.ts'
 
-describe('a line of the log', () => {
+describe('the redactor', () => {
   const secret = generateSecret('lk')
   let token: string
   let jwe: string
@@ -19,10 +23,10 @@ describe('a line of the log', () => {
     jwe = (await new SecretVault([{ kid: 'one', key }]).seal(secret, 'id')) ?? ''
   })
 
-  /** What is written for an entry. */
+  /** The redacted line of an entry. */
   function lineOf(write: (log: Logger) => void): string {
     const lines: string[] = []
-    write(createLogger('trace', { write: (line) => void lines.push(line) }))
+    write(createLogger('trace', redacting({ write: (line) => void lines.push(line) })))
     expect(lines).toHaveLength(1)
     expect(() => JSON.parse(lines[0] ?? '')).not.toThrow()
     return lines[0] ?? ''
@@ -34,7 +38,7 @@ describe('a line of the log', () => {
 
   const places: [string, (text: string, log: Logger) => void][] = [
     ['the message', (text, log) => log.info(`before ${text} after`)],
-    ['a message all of its own', (text, log) => log.info(text)],
+    ['a message that is nothing else', (text, log) => log.info(text)],
     ['a message after a newline', (text, log) => log.info(`before:\n${text}\nafter`)],
     [
       'a message after a tab, a quote, a backslash and a bell',
@@ -47,13 +51,13 @@ describe('a line of the log', () => {
       (text, log) => log.info({ request: { headers: [{ authorization: `Bearer ${text}` }] } }),
     ],
     ['a URL', (text, log) => log.info({ url: `http://localhost/?token=${text}&secret=${text}#${text}` })],
-    ['a text of JSON', (text, log) => log.info({ body: JSON.stringify({ text: `\n${text}` }) })],
+    ['a string of JSON', (text, log) => log.info({ body: JSON.stringify({ text: `\n${text}` }) })],
     ['an error, its stack and its cause', (text, log) => log.error({ err: thrown(text) }, 'failed')],
-    ['an error given alone', (text, log) => log.error(thrown(text))],
+    ['an error without a message', (text, log) => log.error(thrown(text))],
     ['a child logger', (text, log) => log.child({ text }).info('message')],
   ]
 
-  it.each(places)('never holds a secret, a token or a sealed secret in %s', (_, write) => {
+  it.each(places)('removes secrets, tokens and sealed secrets from %s', (_, write) => {
     for (const text of [secret, generateSecret('acme_live'), token, jwe]) {
       const line = lineOf((log) => write(text, log))
       expect(line).not.toContain(text)
@@ -62,10 +66,53 @@ describe('a line of the log', () => {
     }
   })
 
-  it('keeps everything else as it is', () => {
+  it('leaves everything else as it is', () => {
     const text =
       'ApiKey:018f0000-0000-7000-8000-000000000000 lk_abc123 v3.uptime-monitors.list\n"eyes" \\ \u0007 äöü'
     expect(JSON.parse(lineOf((log) => log.info({ text }, text)))).toMatchObject({ text, msg: text })
+  })
+})
+
+it('a logger redacts what it writes to standard output, and loses nothing at the end', async () => {
+  const secret = generateSecret('lk')
+  const program = `
+    import { createLogger } from ${JSON.stringify(new URL('../dist/log.js', import.meta.url).href)}
+    createLogger('info').info({ secret: ${JSON.stringify(secret)} }, 'the last line')
+    process.exit(0)`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program])
+  expect(JSON.parse(stdout)).toMatchObject({ secret: '[secret]', msg: 'the last line' })
+})
+
+describe('the leak check of the test run', () => {
+  const issued = 'issued-in-a-form-that-the-redactor-does-not-know'
+  const clean = '{"level":30,"msg":"ADMITTED lk_abc123"}'
+
+  it('finds issued secrets, anything that looks like one, and what a redactor has removed', () => {
+    const secret = generateSecret('lk')
+    const lines = [`{"msg":"${issued}"}`, `{"msg":"${secret}"}`, '{"msg":"[secret]"}', '{"msg":"[token]"}']
+    expect(findLeaks([clean, ...lines, clean].join('\n'), [issued])).toEqual([
+      '{"msg":"[issued]"}',
+      '{"msg":"[secret]"}',
+      '{"msg":"[secret]"}',
+      '{"msg":"[token]"}',
+    ])
+  })
+
+  it('fails a run in which all tests pass', { timeout: 60_000 }, async () => {
+    const vitest = resolve('node_modules/vitest/vitest.mjs')
+    const config = 'test/support/leaking-run/vitest.config.ts'
+    const run = promisify(execFile)(process.execPath, [vitest, 'run', '--config', config], {
+      env: { PATH: process.env.PATH, NO_COLOR: '1' },
+    })
+    await expect(run).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/Tests +1 passed/),
+      stderr: expect.stringContaining('The log has 1 line(s) with a secret or token:\n{"msg":"[issued]"}'),
+    })
+  })
+
+  it('passes a log without any', () => {
+    expect(findLeaks(`${clean}\n${clean}\n`, [issued])).toEqual([])
   })
 })
 
@@ -79,7 +126,7 @@ describe('the log in production', () => {
   })
   afterAll(() => app.stop())
 
-  /** The lines about an operation, once they are there. */
+  /** The lines about an operation, once there are `count`. */
   async function linesOf(operation: string, count = 1): Promise<Record<string, unknown>[]> {
     return await vi.waitFor(async () => {
       const log = await readFile(inject('logFile'), 'utf8')
@@ -89,10 +136,10 @@ describe('the log in production', () => {
     })
   }
 
-  const variables = { note: 'a note that nobody else need read' }
+  const variables = { note: 'a private note' }
   const add = 'mutation AddLogged($note: String) { addApiKey(input: { note: $note }) { __typename } }'
 
-  it('has one line for a request over HTTP: which operation, how it went, how long it took', async () => {
+  it('has one line per HTTP request: operation, outcome and duration', async () => {
     await post(app, { query: add, variables }, { authorization: `Bearer ${customer.token}` })
     const [line] = await linesOf('AddLogged')
     expect(Object.keys(line ?? {}).sort()).toEqual(
@@ -108,13 +155,13 @@ describe('the log in production', () => {
     expect(line?.durationMs).toBeTypeOf('number')
   })
 
-  it('names the codes of a request that is refused', async () => {
+  it('names the codes of a refused request', async () => {
     const query = 'query RefusedLogged { accounts { totalCount } }'
     await post(app, { query }, { authorization: `Bearer ${customer.token}` })
     expect(await linesOf('RefusedLogged')).toMatchObject([{ codes: ['FORBIDDEN'] }])
   })
 
-  it('has one line for an operation over WebSocket', async () => {
+  it('has one line per operation over WebSocket', async () => {
     const connection = await (await openRawConnection(app)).init(customer.token)
     const query = add.replace('AddLogged', 'AddLoggedBySocket')
     connection.send({ type: 'subscribe', id: '1', payload: { query, variables } })
@@ -124,7 +171,7 @@ describe('the log in production', () => {
     connection.socket.close()
   })
 
-  it('has a line for a subscription when it ends, and for one that is cut off', async () => {
+  it('has a line for every subscription, completed or cut off', async () => {
     for (const end of ['complete', 'terminate'] as const) {
       const connection = await (await openRawConnection(app)).init(customer.token)
       const query = `subscription Logged${end} { liveUsage { month } }`
@@ -137,9 +184,9 @@ describe('the log in production', () => {
     }
   })
 
-  it('never holds what an operation was given', async () => {
+  it('never contains arguments or variables', async () => {
     const authorization = `Bearer ${customer.token}`
-    const given = 'given to an operation, whatever comes of it'
+    const given = 'an argument of an operation that may fail'
     await post(
       app,
       { query: 'query LastLogged($n: Int!) { viewer { subject } }', variables: { n: given } },

@@ -34,7 +34,7 @@ async function end(server: ServerProcess, signal: NodeJS.Signals) {
   return await server.exited
 }
 
-/** A database that is seeded already starts sooner. */
+/** A seeded database starts faster. */
 const useTemplate = () => copyTemplate(dataDir)
 const production = { NODE_ENV: 'production', AUTH_SECRET: authSecret }
 
@@ -45,7 +45,7 @@ async function ask(server: ServerProcess, query: string, token: string) {
 }
 
 describe('in development, the process', () => {
-  it('starts on an empty directory, prints working tokens, and keeps to itself what it makes up', async () => {
+  it('starts in an empty directory, prints working tokens, and keeps the secrets it generates private', async () => {
     dataDir = join(dataDir, 'made by the server')
     const server = await start()
     const tokenOf = (role: string) =>
@@ -74,7 +74,7 @@ describe('in development, the process', () => {
     expect(await end(server, 'SIGINT')).toBe(0)
   })
 
-  it('takes the tokens of its last start after kill -9, and starts at once on the same directory', async () => {
+  it('accepts the tokens of its last start after kill -9, and starts again in the same directory', async () => {
     await useTemplate()
     const first = await start()
     await expect.poll(() => first.output()).toContain('operator')
@@ -89,7 +89,7 @@ describe('in development, the process', () => {
 })
 
 describe('in production, the process', () => {
-  it('makes up nothing, seeds no demo, hides the schema, and logs lines of JSON', async () => {
+  it('generates no secrets, seeds no demo, hides the schema, and logs lines of JSON', async () => {
     await useTemplate()
     await rm(join(dataDir, secretsFile))
     const server = await start(production)
@@ -112,7 +112,7 @@ describe('in production, the process', () => {
     expect(await readdir(dataDir)).not.toContain(secretsFile)
   })
 
-  it('shows the explorer, without a token in it, and the schema where GRAPHIQL is on', async () => {
+  it('shows GraphiQL, without tokens in it, and the schema with GRAPHIQL=on', async () => {
     await useTemplate()
     const server = await start({ ...production, GRAPHIQL: 'on' })
     const page = await pageAt(server)
@@ -127,8 +127,8 @@ describe('in production, the process', () => {
   }
 })
 
-describe('the process refuses to start, in a sentence,', () => {
-  it('where settings are wrong, with exit code 78 and every mistake named', async () => {
+describe('the process refuses to start, with a clear message,', () => {
+  it('if settings are wrong, with exit code 78 and every mistake named', async () => {
     const { exitCode, output } = await refusalToStart({
       NODE_ENV: 'production',
       DATA_DIR: join(dataDir, 'none'),
@@ -145,7 +145,7 @@ describe('the process refuses to start, in a sentence,', () => {
     expect(await readdir(dataDir)).toEqual([])
   })
 
-  it('where another process has the data directory', async () => {
+  it('if another process uses the data directory', async () => {
     await useTemplate()
     const server = await start()
     const { exitCode, output } = await refusalToStart({ DATA_DIR: dataDir })
@@ -156,7 +156,7 @@ describe('the process refuses to start, in a sentence,', () => {
     expect((await fetch(`${server.url}/ready`)).status).toBe(200)
   })
 
-  it('where the port is in use', async () => {
+  it('if the port is in use', async () => {
     await useTemplate()
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
@@ -166,7 +166,7 @@ describe('the process refuses to start, in a sentence,', () => {
     other.close()
     expect([exitCode, output]).toEqual([
       1,
-      `Port ${port} on 127.0.0.1 is in use. Stop what uses it, or set PORT to another one.`,
+      `Port ${port} on 127.0.0.1 is in use. Stop the process that uses it, or set PORT to another port.`,
     ])
   })
 })

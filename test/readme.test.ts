@@ -5,82 +5,29 @@ import { buildSchema, parse, validate } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { customerScopes, demoAccount, seedDemoAccount } from '../src/development.ts'
 import { noteSecrets, startApp, type TestApp } from './support/app.ts'
+import { blocks, blocksOf, ExampleProject, readme } from './support/readme.ts'
 
-const readme = readFileSync('README.md', 'utf8')
 const config = readFileSync('src/config.ts', 'utf8')
 const scripts = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).scripts)
 
-interface Block {
-  language: string
-  text: string
-}
-
-const blocks: Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(
-  ([, language = '', text = '']) => ({
-    language,
-    text,
-  }),
-)
-const blocksOf = (language: string) => blocks.filter((block) => block.language === language)
-
 const marker = '=== the next block'
+const isRunnable = (language: string) => language === 'bash' || language === 'ts'
+const nameOf = (index: number) => `block-${index}`
 
-/** All that a reader would run in one terminal, in order, as one script that says where each block begins. */
-function session(): string {
-  const lines = blocks.map(({ language, text }, index) => {
-    if (language === 'bash') return `echo; echo '${marker} ${index}'\n${text}`
-    if (language === 'js')
-      return `echo; echo '${marker} ${index}'\nnode --input-type=module <<'END_OF_BLOCK'\n${text}END_OF_BLOCK`
-    return ''
-  })
-  return `set -eu\n${lines.join('\n')}`
+/** Everything a reader would run in one terminal, in order, as one script that prints a marker before each block. */
+function terminalSession(project: ExampleProject): string {
+  const commands = blocks.flatMap(({ language, text }, index) =>
+    isRunnable(language)
+      ? [
+          `echo; echo '${marker} ${index}'`,
+          language === 'ts' ? `node ${project.fileOf(nameOf(index))}` : text,
+        ]
+      : [],
+  )
+  return ['set -eu', ...commands].join('\n')
 }
 
-describe('README.md', () => {
-  it('has blocks of the kinds that are held to something', () => {
-    expect([...new Set(blocks.map(({ language }) => language))].toSorted()).toEqual([
-      'bash',
-      'graphql',
-      'js',
-      'json',
-      'sh',
-    ])
-    expect(readme.match(/^```/gm)).toHaveLength(blocks.length * 2)
-  })
-
-  it('shows operations that the schema takes', () => {
-    const schema = buildSchema(readFileSync('schema.graphql', 'utf8'))
-    const operations = blocksOf('graphql')
-    expect(operations.length).toBeGreaterThan(1)
-    for (const { text } of operations)
-      expect(validate(schema, parse(text)).map(({ message }) => message)).toEqual([])
-  })
-
-  it('names files, commands and settings that there are', () => {
-    const files = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, file = '']) => file)
-    expect(files.filter((file) => !existsSync(file))).toEqual([])
-    const commands = [...readme.matchAll(/\bnpm run (?:-s )?([\w:]+)/g)].map(([, script = '']) => script)
-    expect(commands.filter((script) => !scripts.includes(script))).toEqual([])
-    const exported = blocksOf('sh').flatMap(({ text }) => [...text.matchAll(/^export (\w+)=/gm)])
-    const known = [...settings().keys(), 'LATCHKEY_URL', 'CUSTOMER_TOKEN', 'GATEWAY_TOKEN', 'OPERATOR_TOKEN']
-    expect(exported.map(([, name = '']) => name).filter((name) => !known.includes(name))).toEqual([])
-  })
-
-  it('has every setting with its default, and no other', () => {
-    const section = readme.slice(readme.indexOf('### Settings'), readme.indexOf('## What it guarantees'))
-    const rows = [...section.matchAll(/^\| `(\w+)` \| (.*?) \|/gm)]
-    const documented = rows.map(([, name = '', cell = '']) => [name, /^`([^`]+)`/.exec(cell)?.[1] ?? null])
-    // These have no default of their own: they go by NODE_ENV.
-    const byEnvironment = ['GRAPHIQL', 'CLIENT_AREA']
-    const expected = [...settings()].map(([name, value]) => [
-      name,
-      byEnvironment.includes(name) ? 'on' : value,
-    ])
-    expect(documented.toSorted()).toEqual(expected.toSorted())
-  })
-})
-
-/** The settings in src/config.ts, with their defaults; null for none. */
+/** The settings in src/config.ts with their defaults; null for none. */
 function settings(): Map<string, string | null> {
   const [, object = ''] = /const settings = z\.object\(\{\n(.*?)^\}\)/ms.exec(config) ?? []
   const entries = object.split(/^ {2}(?=[A-Z_]+:)/m).slice(1)
@@ -93,11 +40,56 @@ function settings(): Map<string, string | null> {
   )
 }
 
+describe('README.md', () => {
+  it('contains only blocks in languages that these tests check', () => {
+    const languages = [...new Set(blocks.map(({ language }) => language))]
+    expect(languages.toSorted()).toEqual(['bash', 'graphql', 'json', 'sh', 'ts'])
+    expect(readme.match(/^```/gm)).toHaveLength(blocks.length * 2)
+  })
+
+  it('shows operations that are valid against the schema', () => {
+    const schema = buildSchema(readFileSync('schema.graphql', 'utf8'))
+    const operations = blocksOf('graphql')
+    expect(operations.length).toBeGreaterThan(1)
+    for (const { text } of operations)
+      expect(validate(schema, parse(text)).map(({ message }) => message)).toEqual([])
+  })
+
+  it('names only files, commands and settings that exist', () => {
+    const files = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, file = '']) => file)
+    expect(files.filter((file) => !existsSync(file))).toEqual([])
+    const commands = [...readme.matchAll(/\bnpm run (?:-s )?([\w:]+)/g)].map(([, script = '']) => script)
+    expect(commands.filter((script) => !scripts.includes(script))).toEqual([])
+    const exported = blocksOf('sh').flatMap(({ text }) => [...text.matchAll(/^export (\w+)=/gm)])
+    const known = [...settings().keys(), 'LATCHKEY_URL', 'CUSTOMER_TOKEN', 'GATEWAY_TOKEN', 'OPERATOR_TOKEN']
+    expect(exported.map(([, name = '']) => name).filter((name) => !known.includes(name))).toEqual([])
+  })
+
+  it('lists every setting with its default, and no other', () => {
+    const section = readme.slice(readme.indexOf('### Settings'), readme.indexOf('## What it guarantees'))
+    const rows = [...section.matchAll(/^\| `(\w+)` \| (.*?) \|/gm)]
+    const documented = rows.map(([, name = '', cell = '']) => [name, /^`([^`]+)`/.exec(cell)?.[1] ?? null])
+    // The defaults of these depend on NODE_ENV.
+    const byEnvironment = ['GRAPHIQL', 'CLIENT_AREA']
+    const expected = [...settings()].map(([name, value]) => [
+      name,
+      byEnvironment.includes(name) ? 'on' : value,
+    ])
+    expect(documented.toSorted()).toEqual(expected.toSorted())
+  })
+})
+
 describe('the examples of README.md', () => {
   let app: TestApp
+  let project: ExampleProject
   const outputs = new Map<number, string>()
 
   beforeAll(async () => {
+    const examples = blocks.flatMap(({ language, text }, index) =>
+      language === 'ts' ? [[nameOf(index), text]] : [],
+    )
+    expect(examples.length).toBeGreaterThan(1)
+    project = await ExampleProject.compile(Object.fromEntries(examples))
     app = await startApp()
     await seedDemoAccount(app.services)
     const environment = {
@@ -108,7 +100,7 @@ describe('the examples of README.md', () => {
       AUTH_SECRET: new TextDecoder().decode(app.config.auth.secret),
       NODE_ENV: '',
     }
-    const { stdout } = await promisify(execFile)('bash', ['-c', session()], {
+    const { stdout } = await promisify(execFile)('bash', ['-c', terminalSession(project)], {
       env: { ...process.env, ...environment },
       timeout: 25_000,
     })
@@ -116,20 +108,23 @@ describe('the examples of README.md', () => {
     for (const part of stdout.split(`${marker} `).slice(1))
       outputs.set(Number.parseInt(part, 10), part.slice(part.indexOf('\n') + 1).trim())
   })
-  afterAll(() => app.stop())
+  afterAll(async () => {
+    await app?.stop()
+    await project?.remove()
+  })
 
-  it('run to their end', () => {
-    const runnable = blocks.flatMap(({ language }, index) => (/^(bash|js)$/.test(language) ? [index] : []))
+  it('run to completion, the TypeScript ones after a strict type check', () => {
+    const runnable = blocks.flatMap(({ language }, index) => (isRunnable(language) ? [index] : []))
     expect([...outputs.keys()]).toEqual(runnable)
     expect(runnable.length).toBeGreaterThan(6)
   })
 
-  it('answer what the document says', () => {
+  it('print the output that the document shows', () => {
     const answers = blocks.flatMap(({ language, text }, index) =>
-      language === 'json' ? [{ shown: JSON.parse(text), came: outputs.get(index - 1) ?? '' }] : [],
+      language === 'json' ? [{ shown: JSON.parse(text), actual: outputs.get(index - 1) ?? '' }] : [],
     )
     expect(answers.length).toBeGreaterThan(4)
-    for (const { shown, came } of answers) expect(JSON.parse(came)).toEqual(shown)
+    for (const { shown, actual } of answers) expect(JSON.parse(actual)).toEqual(shown)
   })
 
   it('show live counts over server-sent events', () => {

@@ -32,7 +32,7 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
-/** What a start with these settings is refused with; without a stack, which says that the reason is not known. */
+/** The refusal of a start with these settings. It must have no stack trace: that is for unknown reasons. */
 async function refusalOfStart(environment: Record<string, string>) {
   let config: Config | undefined
   let refusal: ReturnType<typeof refusalOf>
@@ -48,45 +48,40 @@ async function refusalOfStart(environment: Record<string, string>) {
   return refusal
 }
 
-describe('a start is refused in a sentence', () => {
+describe('a start is refused with a clear message', () => {
   it.each([
     [
-      'a DEFAULT_PLAN that is none',
+      'a DEFAULT_PLAN that does not exist',
       { DEFAULT_PLAN: 'none' },
       78,
       'DEFAULT_PLAN: there is no plan "none" in the database.',
     ],
-    [
-      'a HOST that is none',
-      { HOST: 'no host at all' },
-      1,
-      'Latchkey cannot listen on no host at all, port 0: ',
-    ],
-    ['a CATALOGUE that is not there', { CATALOGUE: '/none.json' }, 78, 'CATALOGUE: /none.json '],
-    ['a CATALOGUE that has no plans', { CATALOGUE: packageFile }, 78, `CATALOGUE: ${packageFile} `],
-  ])('where it is given %s', async (_, environment, exitCode, message) => {
-    // An empty one: what has been seeded needs no catalogue.
+    ['an invalid HOST', { HOST: 'no host at all' }, 1, 'Latchkey cannot listen on no host at all, port 0: '],
+    ['a CATALOGUE that does not exist', { CATALOGUE: '/none.json' }, 78, 'CATALOGUE: /none.json '],
+    ['a CATALOGUE without plans', { CATALOGUE: packageFile }, 78, `CATALOGUE: ${packageFile} `],
+  ])('for %s', async (_, environment, exitCode, message) => {
+    // An empty database: a seeded one needs no catalogue.
     storage =
       'CATALOGUE' in environment && !inject('postgres') ? undefined : await createStorage(quickestDatabase)
     const refusal = await refusalOfStart({ ...storage?.environment, ...environment })
     expect(refusal).toEqual({ exitCode, message: expect.stringContaining(message) })
   })
 
-  it('where DATA_DIR is a file', async () => {
+  it('if DATA_DIR is a file', async () => {
     expect(await refusalOfStart({ DATA_DIR: thisFile })).toEqual({
       exitCode: 1,
       message: expect.stringContaining(`The data directory ${thisFile} cannot be used: `),
     })
   })
 
-  it('where no secrets of development can be kept', async () => {
+  it('if development secrets cannot be stored', async () => {
     expect(await refusalOfStart({ DATA_DIR: thisFile, AUTH_SECRET: '' })).toEqual({
       exitCode: 78,
-      message: expect.stringContaining('DATA_DIR: The secrets of development cannot be kept there: '),
+      message: expect.stringContaining('DATA_DIR: Cannot read or store the development secrets there: '),
     })
   })
 
-  it.each(['{', '{}'])('where the secrets of development are damaged: %s', async (secrets) => {
+  it.each(['{', '{}'])('if the development secrets are damaged: %s', async (secrets) => {
     const file = join(dataDir, 'development-secrets.json')
     await writeFile(file, secrets)
     expect(await refusalOfStart({ AUTH_SECRET: '' })).toEqual({
@@ -95,7 +90,7 @@ describe('a start is refused in a sentence', () => {
     })
   })
 
-  it('where the database does not answer, and does not tell the password', async () => {
+  it('if the database does not answer, without revealing the password', async () => {
     const DATABASE_URL = 'postgres://latchkey:a-password@127.0.0.1:1/latchkey'
     const { exitCode, message } = await refusalOfStart({ DATABASE_URL })
     expect(exitCode).toBe(1)
@@ -103,7 +98,7 @@ describe('a start is refused in a sentence', () => {
     expect(message).not.toContain('a-password')
   })
 
-  it.runIf(inject('postgres'))('where the database takes no connection as DATABASE_URL has it', async () => {
+  it.runIf(inject('postgres'))('if the database refuses the parameters in DATABASE_URL', async () => {
     const url = new URL(postgresUrl)
     url.searchParams.set('options', '-c nothing=1')
     expect(await refusalOfStart({ DATABASE_URL: url.href })).toEqual({
@@ -113,7 +108,7 @@ describe('a start is refused in a sentence', () => {
   })
 })
 
-it('a start that fails for no known reason is ended with all that there is to be known', () => {
+it('a start that fails for an unknown reason ends with the stack trace', () => {
   const error = new Error('a defect')
   expect(refusalOf(error, undefined)).toEqual({
     exitCode: 1,

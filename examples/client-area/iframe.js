@@ -1,4 +1,4 @@
-// The page in the frame asks for its first token, and for another before one ends.
+// The page in the iframe requests its first token, and another before a token expires.
 addEventListener('message', async ({ data, origin, source }) => {
   const frame = document.querySelector('iframe')
   const latchkey = new URL(frame.src).origin

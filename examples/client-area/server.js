@@ -1,4 +1,4 @@
-// A stand-in for your product: two pages of its client area, and a token for the customer who is signed in.
+// Stands in for your product: two pages of its client area, and tokens for the customer who is signed in.
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import process from 'node:process'
@@ -7,12 +7,12 @@ import { SignJWT } from 'jose'
 const latchkey = process.env.LATCHKEY_URL || 'http://127.0.0.1:4000'
 const port = Number(process.env.PORT || 8080)
 const { AUTH_SECRET: secret = '', ACCOUNT: account = 'demo' } = process.env
-if (Buffer.byteLength(secret) < 32) throw new Error('Set AUTH_SECRET to what Latchkey has there.')
+if (Buffer.byteLength(secret) < 32) throw new Error('Set AUTH_SECRET to the value that Latchkey runs with.')
 
 const types = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css' }
 const files = ['element.html', 'element.js', 'iframe.html', 'iframe.js', 'host.css']
 
-// What a strict policy has to allow: the element's script, what it asks (over WebSocket, too), and the frame.
+// What a strict policy must allow: the element's script, its requests and WebSockets, and the iframe.
 const policy = [
   "default-src 'none'",
   `script-src 'self' ${latchkey}`,
@@ -36,7 +36,7 @@ const server = createServer(async (request, response) => {
   response.end(text.replaceAll('http://127.0.0.1:4000', latchkey))
 })
 
-/** Yours looks into the customer's session, and signs for that customer. Here, one is always signed in. */
+/** Your backend signs for the customer of the session. Here, a customer is always signed in. */
 async function sendToken(request, response) {
   if (request.headers['sec-fetch-site'] !== 'same-origin') return response.writeHead(403).end()
   const token = await new SignJWT({ account, scope: 'keys:read keys:write keys:reveal' })
@@ -50,5 +50,5 @@ async function sendToken(request, response) {
 
 server.listen(port, '127.0.0.1', () => {
   const { port } = server.address()
-  process.stdout.write(`The example is at http://127.0.0.1:${port}/, with a frame at /iframe.html\n`)
+  process.stdout.write(`The example is at http://127.0.0.1:${port}/, with an iframe at /iframe.html\n`)
 })

@@ -1,5 +1,5 @@
 import { stdout } from 'node:process'
 import { printedSchema } from '../schema/index.ts'
 
-// Prints the schema as schema.graphql holds it.
+// Writes the schema to standard output, in the form of schema.graphql.
 stdout.write(printedSchema())

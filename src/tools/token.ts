@@ -1,17 +1,26 @@
 import process from 'node:process'
 import { parseArgs } from 'node:util'
-import { ConfigError, readProcessConfig } from '../config.ts'
-import { customerScopes, demoAccount, developmentSecrets, mintToken } from '../development.ts'
+import { ConfigError } from '../config.ts'
+import {
+  customerScopes,
+  demoAccount,
+  mintToken,
+  NoSigningSecretError,
+  readSigningConfig,
+} from '../development.ts'
 import { type Scope, scopes } from '../domain/principal.ts'
 
-const usage = `Mints a token with AUTH_SECRET, or with the secret that development made up in DATA_DIR.
+const usage = `Prints a token signed with AUTH_SECRET or, in development, with the secret in DATA_DIR.
 
   npm run token -- [--account <external id>] [--scope "<scopes>"] [--subject <who>] [--lifetime <12h>]
 
-  --account   whose account; "${demoAccount}" when neither account nor scope is given
-  --scope     any of ${scopes.join(', ')}; "${customerScopes.join(' ')}" when left out
-  --subject   who acts; "developer" when left out
-  --lifetime  30d when left out
+  --account   the account's external id; "${demoAccount}" if neither --account nor --scope is given
+  --scope     any of ${scopes.join(', ')}; default "${customerScopes.join(' ')}"
+  --subject   who acts; default "developer"
+  --lifetime  default 30d
+
+AUTH_SECRET or DATA_DIR must be the one the server runs with: a server refuses tokens that are signed with
+another server's secret, and this command cannot tell.
 `
 
 try {
@@ -21,7 +30,7 @@ try {
       scope: { type: 'string' },
       subject: { type: 'string', default: 'developer' },
       lifetime: { type: 'string' },
-      help: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
     },
   })
   if (values.help) {
@@ -30,13 +39,14 @@ try {
   }
   const asked = values.scope?.split(/[\s,]+/).filter(Boolean) ?? customerScopes
   const unknown = asked.filter((scope) => !scopes.includes(scope as Scope))
-  if (unknown.length > 0) throw new Error(`There is no scope ${unknown.join(', ')}.`)
-  const { auth } = readProcessConfig(developmentSecrets)
+  if (unknown.length > 0) throw new Error(`Unknown scope: ${unknown.join(', ')}.`)
+  const { auth } = readSigningConfig()
   const account = values.account ?? (values.scope === undefined ? demoAccount : undefined)
   const { subject, lifetime } = values
   process.stdout.write(`${await mintToken(auth, { subject, scopes: asked as Scope[], account, lifetime })}\n`)
 } catch (error) {
-  const known = error instanceof ConfigError || error instanceof Error
-  process.stderr.write(`${known ? error.message : String(error)}\n\n${usage}`)
-  process.exit(error instanceof ConfigError ? 78 : 2)
+  const message = error instanceof Error ? error.message : String(error)
+  const isConfiguration = error instanceof ConfigError || error instanceof NoSigningSecretError
+  process.stderr.write(isConfiguration ? `${message}\n` : `${message}\n\n${usage}`)
+  process.exit(isConfiguration ? 78 : 2)
 }

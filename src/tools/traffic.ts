@@ -1,24 +1,30 @@
 import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { type AuthConfig, ConfigError, readProcessConfig } from '../config.ts'
-import { customerScopes, demoAccount, developmentSecrets, mintToken } from '../development.ts'
+import { type AuthConfig, ConfigError } from '../config.ts'
+import {
+  customerScopes,
+  demoAccount,
+  mintToken,
+  NoSigningSecretError,
+  readSigningConfig,
+} from '../development.ts'
 import { nextCall } from './traffic/mix.ts'
 import { Gateway, readPlan, TrafficError, type TrafficPlan } from './traffic/server.ts'
 import { Totals } from './traffic/totals.ts'
 
-const usage = `Plays an API gateway: meters a mix of API calls with an account's keys, until Ctrl-C.
+const usage = `Simulates an API gateway: meters a mix of API calls with an account's keys until you press Ctrl+C.
 
   npm run traffic -- [--rate <calls>] [--duration <seconds>] [--url <url>] [--account <external id>]
 
-  --rate      calls a second; 20 when left out
-  --duration  stop after so many seconds; when left out, Ctrl-C stops it
-  --url       where the server is; http://127.0.0.1:$PORT when left out
-  --account   whose keys; "${demoAccount}" when left out
+  --rate      calls per second; default 20
+  --duration  stop after this many seconds; default: run until Ctrl+C
+  --url       the server's address; default http://127.0.0.1:$PORT
+  --account   the external id of the account whose keys are used; default "${demoAccount}"
 
-A few calls in a hundred are ones that are denied: a key that does not exist, an API call that the key may not
-make, one that there is not. Run it with the DATA_DIR or the AUTH_SECRET that the server runs with, as it signs
-its own tokens.
+About 7% of the calls are meant to be refused: unknown keys, API calls outside a key's access, unknown API calls.
+
+It signs its own tokens, so AUTH_SECRET or DATA_DIR must be the one the server runs with.
 `
 
 interface Options {
@@ -32,16 +38,16 @@ interface Options {
 
 class UsageError extends Error {}
 
-/** More calls than this are never under way; while so many are, no further ones begin. */
+/** The most calls in flight at a time. Calls that become due beyond it are skipped. */
 const maxInFlight = 512
 const tickMs = 10
-/** How soon a key that was added, re-generated or removed is followed. */
+/** How often the account's keys are read again, to pick up added, re-generated and removed ones. */
 const refreshMs = 2_000
-/** How long the last calls are waited for. */
+/** How long to wait for outstanding answers at the end. */
 const lastAnswersMs = 2_000
 
 process.stdout.on('error', () => process.exit(0))
-// The client's timers would keep the process for another minute.
+// Exit explicitly: the client's timers would keep the process alive for another minute.
 process.exit(await main())
 
 async function main(): Promise<number> {
@@ -50,32 +56,32 @@ async function main(): Promise<number> {
     if (options) await run(options)
     return 0
   } catch (error) {
+    const isConfiguration = error instanceof ConfigError || error instanceof NoSigningSecretError
     if (error instanceof UsageError) process.stderr.write(`${error.message}\n\n${usage}`)
-    else if (error instanceof TrafficError || error instanceof ConfigError)
-      process.stderr.write(`${error.message}\n`)
+    else if (error instanceof TrafficError || isConfiguration) process.stderr.write(`${error.message}\n`)
     else throw error
-    return error instanceof UsageError ? 2 : error instanceof ConfigError ? 78 : 1
+    return error instanceof UsageError ? 2 : isConfiguration ? 78 : 1
   }
 }
 
-/** Null where only the help was asked for. */
+/** Null after printing the help. */
 function readOptions(): Options | null {
   const values = parseOptions()
   if (values.help) {
     process.stdout.write(usage)
     return null
   }
-  const { host, port, auth, keyPrefix } = readProcessConfig(developmentSecrets)
+  const { host, port, auth, keyPrefix } = readSigningConfig()
   const ownHost = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
   const url = (values.url ?? `http://${ownHost}:${port}`).replace(/\/(graphql\/?)?$/, '')
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    throw new UsageError('--url must begin with http:// or https://.')
+    throw new UsageError('--url must start with http:// or https://.')
   const positive = (name: 'rate' | 'duration', most: number): number | undefined => {
     const text = values[name]
     if (text === undefined) return undefined
     const number = Number(text)
     if (!(number > 0 && number <= most))
-      throw new UsageError(`--${name} must be more than 0, at most ${most}.`)
+      throw new UsageError(`--${name} must be greater than 0 and at most ${most}.`)
     return number
   }
   return {
@@ -106,14 +112,10 @@ function parseOptions() {
 
 async function run(options: Options): Promise<void> {
   const { url, account, auth } = options
-  if (!auth.secret)
-    throw new TrafficError(
-      'AUTH_JWKS_URL is set and AUTH_SECRET is not: there is nothing to sign tokens with.',
-    )
   const customer = await mintToken(auth, { subject: 'traffic-customer', scopes: customerScopes, account })
   const gatewayToken = await mintToken(auth, { subject: 'traffic-gateway', scopes: ['calls:meter'] })
   const plan = await readPlan(url, customer)
-  if (plan.keys.length === 0) throw new TrafficError(`The account ${account} has no key. Add one first.`)
+  if (plan.keys.length === 0) throw new TrafficError(`The account ${account} has no keys. Add one first.`)
   const gateway = new Gateway(url, gatewayToken)
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
@@ -137,7 +139,10 @@ interface Parts {
   stop: AbortController
 }
 
-/** Resolves when it is time to stop and the calls under way are answered. Throws TrafficError. */
+/**
+ * Sends calls until the duration is over or `stop` is aborted, then waits for outstanding answers.
+ * @throws TrafficError
+ */
 async function playTraffic(options: Options, firstPlan: TrafficPlan, parts: Parts): Promise<void> {
   const { url, rate, durationMs, keyPrefix } = options
   const { gateway, customer, totals, stop } = parts
@@ -162,7 +167,7 @@ async function playTraffic(options: Options, firstPlan: TrafficPlan, parts: Part
       try {
         plan = await readPlan(url, customer)
       } catch (error) {
-        // A server that is restarting is waited for: meanwhile the calls themselves fail, and are shown to.
+        // The server may be restarting: keep going, the failing calls are shown.
         if (error instanceof TrafficError && error.cause === undefined) fail(error)
       }
     }
@@ -174,7 +179,7 @@ async function playTraffic(options: Options, firstPlan: TrafficPlan, parts: Part
   while (!stop.signal.aborted) {
     const elapsedMs = Math.min(performance.now() - startedAt, durationMs)
     const dueBy = Math.floor((elapsedMs / 1_000) * rate)
-    // What could not begin in time is left out: to catch up would be a burst that nobody asked for.
+    // Calls that could not start in time are skipped: catching up would be a burst above the chosen rate.
     for (; due < dueBy && inFlight.size < maxInFlight; due++) {
       const sending: Promise<void> = send()
         .catch(fail)
@@ -189,17 +194,17 @@ async function playTraffic(options: Options, firstPlan: TrafficPlan, parts: Part
   if (failure) throw failure
 }
 
-/** Waits; false where it was cut short. */
+/** Resolves to false if the wait was aborted. */
 async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   return await wait(ms, true, { signal }).catch(() => false)
 }
 
-/** Shows the totals as they grow: one line in place on a terminal, else a line a second. */
+/** Prints the running totals: one updating line on a terminal, otherwise a line per second. */
 function showTotals(totals: Totals, startedAt: number): () => void {
   const { stdout } = process
   const show = () => {
     const line = totals.line(performance.now() - startedAt)
-    // One that is wider than the terminal would wrap, and leave its first part behind each time.
+    // A line wider than the terminal would wrap and leave its first part on screen each time.
     stdout.write(stdout.isTTY ? `\r\x1b[2K${line.slice(0, (stdout.columns || 80) - 1)}` : `${line}\n`)
   }
   const timer = setInterval(show, stdout.isTTY ? 200 : 1_000)

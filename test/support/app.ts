@@ -135,6 +135,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
       throw new Error('Tests give every secret.')
     },
   )
+  // Not redacted: the end of the run fails if a secret stands in this file.
   const log = createLogger(config.logLevel, createWriteStream(inject('logFile'), { flags: 'a' }))
   const { explorer, demoToken, clientAreaDirectory } = options
   const app = await createApp({ config, log, clock, explorer, demoToken, clientAreaDirectory })
@@ -161,7 +162,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   }
 }
 
-/** Writes down what must never stand in a log. */
+/** Records a secret or token; the run fails if a server logs it. */
 export function noteSecrets<Text extends string>(text: Text): Text {
   appendFileSync(inject('issuedSecretsFile'), `${text}\n`)
   return text

@@ -7,27 +7,28 @@ import { createApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { developmentSecrets } from '../../src/development.ts'
 import { createLogger } from '../../src/log.ts'
+import { findLeaks } from './leaks.ts'
 import { isReachable, postgresUrl, redisUrl } from './services.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** Whether there are tests of the embedded database in the run, and not just where there is no PostgreSQL. */
+    /** Whether the run tests the embedded database even where there is PostgreSQL. */
     testsEmbedded: boolean
-    /** A data directory of the embedded database, migrated and seeded, for each test to copy. */
+    /** A migrated and seeded data directory of the embedded database, for tests to copy. */
     templateDir: string
-    /** The file that every server of the test run logs to. */
+    /**
+     * The file that every server in the test run logs to: those within a test unredacted, server processes with what
+     * they wrote to standard output.
+     */
     logFile: string
-    /** The file that every secret issued in the test run is written to. */
+    /** The file that lists every secret and token issued in the test run. */
     issuedSecretsFile: string
     postgres: boolean
     redis: boolean
   }
 }
 
-/**
- * Prepares what all test files share, and at the end holds the whole run to G7: none of the secrets that were
- * issued stands in the log.
- */
+/** Prepares what all test files share. At the end of the run it fails if any server logged a secret (G7). */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-test-'))
   const logFile = join(directory, 'log.jsonl')
@@ -38,10 +39,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const redis = await isReachable(redisUrl, 6379)
   for (const [name, reachable] of Object.entries({ PostgreSQL: postgres, Redis: redis })) {
     if (reachable) continue
-    if (process.env.REQUIRE_SERVICES) throw new Error(`${name} is required, and not reachable.`)
-    process.stdout.write(`\n  ${name} is not reachable: the tests that need it are LEFT OUT.\n\n`)
+    if (process.env.REQUIRE_SERVICES) throw new Error(`REQUIRE_SERVICES is set and ${name} is not reachable.`)
+    process.stdout.write(`\n  ${name} is not reachable: SKIPPING the tests that need it.\n\n`)
   }
-  // It takes longer than all else that is done here.
+  // This takes longer than everything else here.
   if (!postgres || project.getProvidedContext().testsEmbedded) await makeTemplate(templateDir)
   project.provide('templateDir', templateDir)
   project.provide('logFile', logFile)
@@ -50,13 +51,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('redis', redis)
 
   return async () => {
-    await expectNoSecretInLog(logFile, issuedSecretsFile)
-    await rm(directory, { recursive: true, force: true })
+    try {
+      await expectNoSecretInLog(logFile, issuedSecretsFile)
+    } catch (error) {
+      // Vitest prints what a teardown throws, and passes the run all the same.
+      process.exitCode = 1
+      throw error
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
   }
 }
 
 async function makeTemplate(templateDir: string): Promise<void> {
-  // As for the workers in vitest.config.ts: this is the process that they are started by.
+  // As in vitest.config.ts for the workers; this runs in their parent process.
   setFlagsFromString('--liftoff-only')
   const config = readConfig({ DATA_DIR: templateDir, PORT: '0', LOG_LEVEL: 'warn' }, developmentSecrets)
   const app = await createApp({ config, log: createLogger('warn') })
@@ -64,9 +72,12 @@ async function makeTemplate(templateDir: string): Promise<void> {
 }
 
 async function expectNoSecretInLog(logFile: string, issuedSecretsFile: string): Promise<void> {
+  // A run of unit tests alone starts no server and issues no secret.
   const log = await readFile(logFile, 'utf8').catch(() => '')
-  const secrets = await readFile(issuedSecretsFile, 'utf8').catch(() => '')
-  const leaked = secrets.split('\n').filter((secret) => secret !== '' && log.includes(secret))
-  if (leaked.length > 0)
-    throw new Error(`${leaked.length} issued secrets or tokens stand in the log of the test run.`)
+  const issued = await readFile(issuedSecretsFile, 'utf8').catch(() => '')
+  const leaks = findLeaks(log, [...new Set(issued.split('\n'))].filter(Boolean))
+  if (leaks.length > 0)
+    throw new Error(
+      `The log has ${leaks.length} line(s) with a secret or token:\n${leaks.slice(0, 20).join('\n')}`,
+    )
 }

@@ -1,30 +1,37 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { appendFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { inject } from 'vitest'
 
-/** What is run. */
+/** The server's entry point, built. */
 export const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 export interface ServerProcess {
   pid: number | undefined
   url: string
-  /** All of standard output so far. */
+  /** Everything written to standard output and standard error so far. */
   output(): string
   kill(signal: NodeJS.Signals): void
-  /** The exit code, or the signal that ended it. */
+  /** The exit code, or the signal that ended the process, once all output has been read. */
   exited: Promise<number | NodeJS.Signals>
 }
 
-/** Runs the built server as it is run for real, and resolves when it listens. */
+/** Runs the built server as in production, and resolves when it listens. Its log lines become part of the run's log. */
 export async function startServerProcess(environment: Record<string, string>): Promise<ServerProcess> {
-  // V8 compiles PGlite a second time for speed, which takes longer than a test lasts.
+  // V8 would compile PGlite a second time for speed, which takes longer than a test lasts.
   const child = spawn(process.execPath, ['--liftoff-only', mainFile], {
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []
-  const exited = exitOf(child)
+  const logFile = inject('logFile')
+  const exited = exitOf(child).finally(() => {
+    // Log lines only: a development server also prints tokens for its user.
+    const logged = lines.filter((line) => line.startsWith('{'))
+    appendFileSync(logFile, logged.map((line) => `${line}\n`).join(''))
+  })
   const url = new Promise<string>((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       lines.push(line)
@@ -47,7 +54,7 @@ export async function startServerProcess(environment: Record<string, string>): P
   }
 }
 
-/** Runs the built server where it is not to start: what it says, and the exit code that it ends with. */
+/** Runs the built server where it must not start, and returns its output and exit code. */
 export async function refusalToStart(environment: Record<string, string>) {
   const server = startServerProcess(environment)
   const error = await server.then(
@@ -64,6 +71,6 @@ export async function refusalToStart(environment: Record<string, string>) {
 }
 
 async function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
-  const [code, signal] = await once(child, 'exit')
+  const [code, signal] = await once(child, 'close')
   return code ?? signal
 }

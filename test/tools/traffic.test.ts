@@ -11,7 +11,7 @@ const tool = fileURLToPath(new URL('../../dist/tools/traffic.js', import.meta.ur
 
 const started: ChildProcess[] = []
 
-/** Runs the built tool against a server, with the secret that this server's tokens are signed with. */
+/** Runs the built tool against a server, with the server's secret. */
 function startTraffic(app: TestApp, options: string[], environment: Record<string, string> = {}) {
   const child = spawn(process.execPath, [tool, '--url', app.url, ...options], {
     env: {
@@ -34,7 +34,7 @@ async function endOf(child: ChildProcess, lines: string[]) {
   return { exitCode, output: lines.join('\n') }
 }
 
-/** The counts of the summary, by what they are of. */
+/** The counts in the summary, by name. */
 function countsIn(output: string): Record<string, number> {
   const rows = output.matchAll(/^ {2}(\S.*?) {2,}([\d,]+)$/gm)
   const sent = /^([\d,]+) calls in /m.exec(output)?.[1] ?? ''
@@ -55,7 +55,7 @@ describe('npm run traffic', () => {
     await seedDemoAccount(app.services)
     token = await app.token({ account: demoAccount, scopes: customerScopes })
   })
-  // A test that failed half-way leaves none running.
+  // A failed test may leave one running.
   afterEach(() => started.splice(0).forEach((child) => void child.kill('SIGKILL')))
   afterAll(() => app.stop())
 
@@ -65,7 +65,7 @@ describe('npm run traffic', () => {
     return data.account
   }
 
-  it('sends as many calls as it is told, and its totals are those of the account', async () => {
+  it('sends the requested number of calls, and its totals match the account’s', async () => {
     const { usage: before } = await account()
     const { exitCode, output } = await startTraffic(app, ['--rate', '150', '--duration', '2']).ended
     expect(exitCode, output).toBe(0)
@@ -87,7 +87,7 @@ describe('npm run traffic', () => {
     }
   })
 
-  it('follows a key that is re-generated, and ends with a summary on Ctrl-C', async () => {
+  it('picks up a re-generated key, and ends with a summary on Ctrl+C', async () => {
     const traffic = startTraffic(app, ['--rate', '50'])
     const [key] = (await account()).apiKeys.nodes
     if (!key) throw new Error('no key')
@@ -104,8 +104,8 @@ describe('npm run traffic', () => {
     expect(countsIn(output).KEY_INVALID).toBeGreaterThan(0)
   })
 
-  it('says what to do where it cannot begin', async () => {
-    const refused = startTraffic(app, [], { AUTH_SECRET: 'not the secret that the server checks with' })
+  it('says what to do if it cannot start', async () => {
+    const refused = startTraffic(app, [], { AUTH_SECRET: 'not the secret that the server runs with' })
     expect(await refused.ended).toEqual({
       exitCode: 1,
       output: expect.stringMatching(/refuses the token.* DATA_DIR/),
@@ -119,11 +119,11 @@ describe('npm run traffic', () => {
     expect(await mistaken.ended).toEqual({ exitCode: 2, output: expect.stringMatching(/--rate must be/) })
   })
 
-  it('says so where the server shows no secret again', async () => {
+  it('says so if the server cannot show secrets again', async () => {
     const environment = { NODE_ENV: 'production', KEY_ENCRYPTION_KEYS: '' }
     const shownOnce = await startApp({ environment })
     const { exitCode, output } = await startTraffic(shownOnce, []).ended
-    expect(output).toMatch(/secrets of the keys cannot be read again/)
+    expect(output).toMatch(/cannot show the secrets of this account/)
     expect(exitCode).toBe(1)
     await shownOnce.stop()
   })

@@ -2,10 +2,10 @@ import type { MeteredCall } from '../../domain/metering/decision.ts'
 import { generateSecret } from '../../domain/secret.ts'
 import type { TrafficPlan } from './server.ts'
 
-/** How much of the traffic is of a kind; the rest is calls that a key may make. */
+/** The shares of the traffic that are meant to be refused. */
 const share = { invalidKey: 0.02, unknownApiCall: 0.01, deniedAccess: 0.04 }
 
-/** Dashboards and status pages that poll are most of the traffic of a monitoring SaaS; any other call weighs 1. */
+/** Polling dashboards and status pages dominate the traffic of a monitoring SaaS. Other calls weigh 1. */
 const weights: Readonly<Record<string, number>> = {
   'v3.uptime-monitors.list': 60,
   'v3.uptime-monitors.report': 30,
@@ -18,7 +18,7 @@ const weights: Readonly<Record<string, number>> = {
 
 const unknownApiCall = 'v3.uptime-monitors.teleport'
 
-/** Makes up the next call, or null where there is no key to call with. `random` is uniform on [0, 1). */
+/** Picks the next call at random; null if the account has no usable key. `random` is uniform on [0, 1). */
 export function nextCall(
   { keys, apiCalls }: TrafficPlan,
   keyPrefix: string,

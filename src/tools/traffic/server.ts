@@ -2,18 +2,18 @@ import { type Client, createClient } from 'graphql-ws'
 import WebSocket from 'ws'
 import type { DecisionCode, MeteredCall } from '../../domain/metering/decision.ts'
 
-/** What traffic cannot begin or go on with; the message says what to do. */
+/** Traffic cannot start or continue; the message says what to do. */
 export class TrafficError extends Error {}
 
 export interface TrafficKey {
   secret: string
-  /** The API calls that it is restricted to; null for full access. */
+  /** The API calls the key is restricted to; null for full access. */
   restrictedTo: readonly string[] | null
 }
 
 export interface TrafficPlan {
   keys: TrafficKey[]
-  /** The names of the catalogue. */
+  /** The catalogue's names. */
   apiCalls: string[]
 }
 
@@ -34,11 +34,14 @@ const planQuery = `query TrafficPlan {
   apiCalls { name }
 }`
 
-/** What there is to call, and with which keys, as a customer reads it. Throws TrafficError. */
+/**
+ * Reads the account's keys and the catalogue with a customer's token.
+ * @throws TrafficError
+ */
 export async function readPlan(url: string, customerToken: string): Promise<TrafficPlan> {
   const { data, errors } = await query(url, customerToken)
   if (errors?.[0]?.extensions?.code === 'UNAUTHENTICATED') throw tokenRefused(url)
-  if (errors?.[0] || !data) throw new TrafficError(`${url} answers: ${errors?.[0]?.message ?? 'nothing'}`)
+  if (errors?.[0] || !data) throw new TrafficError(`${url} answered: ${errors?.[0]?.message ?? 'nothing'}`)
   const all = data.account?.apiKeys.nodes ?? []
   const keys = all.flatMap(({ secret, access }) =>
     secret === null
@@ -47,9 +50,9 @@ export async function readPlan(url: string, customerToken: string): Promise<Traf
   )
   if (all.length > 0 && keys.length === 0)
     throw new TrafficError(
-      'The secrets of the keys cannot be read again, so there is nothing to call with: the server keeps none ' +
-        '(KEY_ENCRYPTION_KEYS is not set), or these were kept under encryption keys that it no longer has. ' +
-        'Re-generate a key.',
+      'The server cannot show the secrets of this account’s keys, so there is nothing to call with. Either ' +
+        'KEY_ENCRYPTION_KEYS is not set on the server, or it no longer contains the encryption key that these ' +
+        'secrets were stored under. In the latter case, re-generate a key.',
     )
   return { keys, apiCalls: data.apiCalls.map(({ name }) => name) }
 }
@@ -61,30 +64,30 @@ async function query(url: string, token: string): Promise<PlanResponse> {
     body: JSON.stringify({ query: planQuery }),
   }).catch((cause) => {
     throw new TrafficError(
-      `No server answers at ${url}. Start one (npm start), or say with --url where it is.`,
+      `No server answers at ${url}. Start one with npm start, or give its address with --url.`,
       { cause },
     )
   })
   return await response.json().catch((cause) => {
-    throw new TrafficError(`What answers at ${url} is not Latchkey. Say with --url where it is.`, { cause })
+    throw new TrafficError(`The server at ${url} is not Latchkey. Give its address with --url.`, { cause })
   })
 }
 
 function tokenRefused(url: string): TrafficError {
   return new TrafficError(
-    `The server at ${url} refuses the token: it goes by other secrets. ` +
-      'Run this with the DATA_DIR (or the AUTH_SECRET) that the server runs with.',
+    `The server at ${url} refuses the token, because it runs with another secret. ` +
+      'Set DATA_DIR or AUTH_SECRET to the value that the server runs with.',
   )
 }
 
-/** How a call ended: a decision's code, or the code of an error in `error`. */
+/** How a call ended: with a decision, or with an error's code. */
 export type Outcome = { code: DecisionCode } | { error: string }
 
 const meterMutation = `mutation Traffic($secret: String!, $apiCall: String!) {
   meterApiCall(input: { secret: $secret, apiCall: $apiCall }) { code }
 }`
 
-/** The gateway's side: one WebSocket that all calls go over, opened again for the next call after it was lost. */
+/** The gateway's side: all calls share one WebSocket, which is reopened on the next call after it was lost. */
 export class Gateway {
   readonly #url: string
   readonly #client: Client
@@ -95,13 +98,16 @@ export class Gateway {
       url: `${url.replace(/^http/, 'ws')}/graphql`,
       webSocketImpl: WebSocket,
       connectionParams: { authorization: `Bearer ${token}` },
-      // A call that was on its way when the connection broke may have been counted: it is not sent again.
+      // A call in flight when the connection broke may have been counted, so it is not sent again.
       retryAttempts: 0,
       lazyCloseTimeout: 60_000,
     })
   }
 
-  /** Asks about one call. Throws TrafficError where the token is refused. */
+  /**
+   * Meters one call.
+   * @throws TrafficError if the token is refused
+   */
   meter(call: MeteredCall): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       this.#client.subscribe<{ meterApiCall: { code: DecisionCode } }>(

@@ -2,7 +2,7 @@ import { createHistogram } from 'node:perf_hooks'
 import type { DecisionCode } from '../../domain/metering/decision.ts'
 import type { Outcome } from './server.ts'
 
-/** In the order they are shown: a quota that is used up is what to notice first. */
+/** In display order: an exhausted quota is the refusal to notice first. */
 const decisionCodes: readonly DecisionCode[] = [
   'ADMITTED',
   'QUOTA_EXCEEDED',
@@ -11,13 +11,13 @@ const decisionCodes: readonly DecisionCode[] = [
   'API_CALL_UNKNOWN',
 ]
 
-/** What came of the calls so far. */
+/** The outcomes of the calls so far. */
 export class Totals {
   sent = 0
   readonly #decisions = new Map<DecisionCode, number>()
   readonly #errors = new Map<string, number>()
   readonly #latencyNs = createHistogram()
-  /** The calls sent up to some moments of the last second, for the rate as it is now. */
+  /** How many calls had been sent at recent moments, for the current rate. */
   #samples: { elapsedMs: number; sent: number }[] = [{ elapsedMs: 0, sent: 0 }]
 
   add(outcome: Outcome, latencyMs: number): void {
@@ -26,7 +26,7 @@ export class Totals {
     this.#latencyNs.record(Math.max(1, Math.round(latencyMs * 1e6)))
   }
 
-  /** One line, what matters most first. */
+  /** One line, most important figures first. */
   line(elapsedMs: number): string {
     return [
       `${Math.round(elapsedMs / 1_000)} s`,
@@ -39,7 +39,7 @@ export class Totals {
     ].join('  ')
   }
 
-  /** Everything, in lines. */
+  /** All figures, one per line. */
   summary(elapsedMs: number): string {
     const seconds = elapsedMs / 1_000
     const rows = decisionCodes.map((code) => [code, this.#decisions.get(code) ?? 0] as const)
@@ -48,13 +48,13 @@ export class Totals {
       ([name, count]) => `  ${name.padEnd(24)}${format(count).padStart(10)}`,
     )
     return [
-      `${format(this.sent)} calls in ${seconds.toFixed(1)} s, ${(this.sent / Math.max(seconds, 0.001)).toFixed(1)} a second`,
+      `${format(this.sent)} calls in ${seconds.toFixed(1)} s, ${(this.sent / Math.max(seconds, 0.001)).toFixed(1)} per second`,
       ...lines,
-      `  Half were answered within ${this.#latency(50)}, 99 in 100 within ${this.#latency(99)}.`,
+      `  Latency: p50 ${this.#latency(50)}, p99 ${this.#latency(99)}`,
     ].join('\n')
   }
 
-  /** What was denied or failed, of every kind that there was. */
+  /** Refusals and errors, by code, where there were any. */
   #failures(): string[] {
     const denied = decisionCodes
       .slice(1)

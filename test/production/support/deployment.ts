@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { appendFileSync } from 'node:fs'
-import { expect, inject } from 'vitest'
+import { expect } from 'vitest'
 import { mintToken, type TokenClaims } from '../../../src/development.ts'
 import { createStorage, noteSecrets, sendOperation, type TestApp } from '../../support/app.ts'
 import { createCustomer } from '../../support/customer.ts'
@@ -97,7 +96,6 @@ export class Deployment {
     for (const server of this.#started) server.kill('SIGTERM')
     for (const server of this.#started) {
       const end = await server.exited
-      appendFileSync(inject('logFile'), `${server.output()}\n`)
       expect([0, 'SIGKILL'], server.output().slice(-2_000)).toContain(end)
     }
   }
