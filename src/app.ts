@@ -22,14 +22,16 @@ import { answerPlainPost } from './http/plain-post.ts'
 import { createHttpServer, listen } from './http/server.ts'
 import { serveWebSocket } from './http/websocket.ts'
 import type { Logger } from './log.ts'
+import { defaultCatalogue } from './paths.ts'
 import type { Services } from './schema/context.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
 import { type Database, type DatabaseServer, openDatabase } from './storage/database.ts'
+import type { EmbeddedDatabase } from './storage/embedded.ts'
 import { inProcessEventBus, redisEventBus } from './storage/event-bus.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
 import { queryUntil } from './storage/query-until.ts'
-import { defaultCatalogue, seedCatalogue } from './storage/seed.ts'
+import { seedCatalogue, UnknownDefaultPlanError } from './storage/seed.ts'
 import { isUnavailable } from './storage/unavailable.ts'
 import { SqlUsageStore } from './storage/usage-store.ts'
 
@@ -37,6 +39,8 @@ export interface AppOptions {
   config: Config
   log: Logger
   clock?: Clock
+  /** The embedded database where it is being started already; left out, it is started where the settings ask for it. */
+  embedded?: Promise<EmbeddedDatabase> | undefined
   /** Reads what GraphiQL is filled in with; left out, there are placeholders. */
   explorer?: ((services: Services) => Promise<Explorer>) | undefined
   /** Makes a token for the client area; left out, it has none but its host's. */
@@ -64,9 +68,6 @@ export interface App {
 /** Of the time to stop in: what answering may take. The rest is for closing connections and the database. */
 const answeringShare = 0.8
 
-/** DEFAULT_PLAN does not name a plan of the database. */
-export class UnknownDefaultPlanError extends Error {}
-
 /**
  * Opens the database, brings it up to date, puts the parts together and listens.
  * @throws DataDirInUseError, UnknownDefaultPlanError, what the database cannot be opened or migrated with, and
@@ -76,6 +77,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { config, log, clock = systemClock } = options
   const database = await openDatabase({
     server: databaseServerOf(config),
+    embedded: options.embedded,
     dataDir: config.dataDir,
     onIdleError: (err) => log.warn({ err }, 'a database connection broke'),
   })

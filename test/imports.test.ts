@@ -21,11 +21,12 @@ const layerOf = (path: string) => path.split('/')[0] ?? path
 /** What each layer may import of src, its own files aside. The composition root may import everything. */
 const allowed: Record<string, string[]> = {
   domain: ['errors.ts', 'clock.ts'],
-  storage: ['domain', 'generated', 'errors.ts', 'clock.ts'],
+  storage: ['domain', 'generated', 'errors.ts', 'clock.ts', 'paths.ts'],
   schema: ['domain', 'generated', 'errors.ts', 'clock.ts'],
-  http: ['schema', 'domain', 'errors.ts', 'clock.ts', 'log.ts'],
+  http: ['schema', 'domain', 'errors.ts', 'clock.ts', 'log.ts', 'paths.ts'],
   'errors.ts': [],
   'clock.ts': [],
+  'paths.ts': [],
   'log.ts': ['domain'],
   'setting-types.ts': ['domain'],
   'config.ts': ['domain', 'log.ts', 'setting-types.ts'],

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '../log.ts'
+import { clientAreaDirectory } from '../paths.ts'
 import { mayHoldTokens } from './origins.ts'
 import { sendJson } from './server.ts'
 import { StaticFiles } from './static-files.ts'
@@ -22,7 +23,6 @@ export type ClientArea = (
   pathname: string | null,
 ) => boolean
 
-const builtDirectory = fileURLToPath(new URL('../../dist/client-area', import.meta.url))
 const folder = '/client-area/'
 
 /** Everything but the element is for the page alone. */
@@ -38,7 +38,7 @@ const elementHeaders = {
 
 /** Serves the API Keys page at `/`, with what it is made of, and the custom element, below /client-area/. */
 export async function createClientArea(options: ClientAreaOptions): Promise<ClientArea> {
-  const files = await StaticFiles.read(options.directory ?? builtDirectory)
+  const files = await StaticFiles.read(options.directory ?? fileURLToPath(clientAreaDirectory))
 
   async function answer(request: IncomingMessage, response: ServerResponse, pathname: string): Promise<void> {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
