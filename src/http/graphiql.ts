@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { renderGraphiQL as renderPage } from '@graphql-yoga/render-graphiql'
 import type { GraphiQLOptions } from 'graphql-yoga'
 import { type Role, type TabKeys, tutorialTabs } from './graphiql-tabs.ts'
 import { mayHoldTokens } from './origins.ts'
@@ -80,7 +79,9 @@ stroke="#d60590" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"
 <circle cx="8" cy="16" r="4.5"/><path d="M11.2 12.8 20 4M16 8l3 3M19 5l1.5 1.5"/></svg>`
 
 /** The page with everything in it: nothing is loaded from elsewhere. The options are those of `createGraphiQL`. */
-export function renderGraphiQL(pageOptions: GraphiQLOptions): string {
+export async function renderGraphiQL(pageOptions: GraphiQLOptions): Promise<string> {
+  // The page is a string of 9 MB: loaded when it is first asked for, so that other servers do not hold it.
+  const { renderGraphiQL: renderPage } = await import('@graphql-yoga/render-graphiql')
   const { filledIn, ...options } = pageOptions as PageOptions
   const tabs = createHash('sha256')
     .update(JSON.stringify(tutorialTabs(placeholders)))
