@@ -5,12 +5,15 @@ import type { Logger } from './log.ts'
 import type { Explorer } from './pages/graphiql.ts'
 import { createServices, databaseServerOf, prepareDatabase, type Services } from './services.ts'
 import { openDatabase } from './storage/database.ts'
+import type { EmbeddedDatabase } from './storage/embedded.ts'
 import { startTransports, type TransportOptions } from './transports.ts'
 
 export interface AppOptions extends Pick<TransportOptions, 'demoToken' | 'clientAreaDirectory' | 'schema'> {
   config: Config
   log: Logger
   clock?: Clock
+  /** The embedded database, if it is being started already. Left out: it is started where the settings ask for it. */
+  embedded?: Promise<EmbeddedDatabase> | undefined
   /** Reads what GraphiQL is filled in with. Left out: placeholders. */
   explorer?: ((services: Services) => Promise<Explorer>) | undefined
 }
@@ -36,6 +39,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { config, log, clock = systemClock } = options
   const database = await openDatabase({
     server: databaseServerOf(config),
+    embedded: options.embedded,
     dataDir: config.dataDir,
     onIdleError: (err) => log.warn({ err }, 'a database connection broke'),
   })

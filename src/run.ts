@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { createApp } from './app.ts'
+import type { App, AppOptions } from './app.ts'
 import { type Config, ConfigError, readProcessConfig } from './config.ts'
 import {
   demoCustomerToken,
@@ -9,10 +9,10 @@ import {
   seedDemoAccount,
 } from './development.ts'
 import { createLogger, type Logger } from './log.ts'
-import { type Services, UnknownDefaultPlanError } from './services.ts'
-import { DataDirInUseError } from './storage/embedded.ts'
+import type { Services } from './services.ts'
+import { DataDirInUseError, startEmbeddedDatabase } from './storage/embedded.ts'
 import { NoConnectionError, SchemaError } from './storage/migrate.ts'
-import { CatalogueFileError } from './storage/seed.ts'
+import { CatalogueFileError, UnknownDefaultPlanError } from './storage/seed.ts'
 import { isUnavailable } from './storage/unavailable.ts'
 
 /** sysexits.h: EX_CONFIG. */
@@ -48,7 +48,7 @@ async function serve(config: Config, log: Logger, stopSignal: Promise<NodeJS.Sig
   const tokens = demo ? await demoTokens(config.auth) : undefined
   const explorer = tokens && ((services: Services) => demoExplorer(services, tokens))
   const demoToken = demo ? () => demoCustomerToken(config.auth, clientAreaTokenLifetime) : undefined
-  const starting = createApp({ config, log, explorer, demoToken }).then(async (app) => {
+  const starting = start({ config, log, explorer, demoToken }).then(async (app) => {
     if (tokens) await seedDemoAccount(app.services)
     return app
   })
@@ -68,6 +68,16 @@ async function serve(config: Config, log: Logger, stopSignal: Promise<NodeJS.Sig
   const delayMs = signal === undefined && endingSignal === 'SIGTERM' ? config.shutdownDelayMs : 0
   await (await starting).stop({ delayMs })
   end(log)
+}
+
+/** Loads the server while the embedded database starts in its thread: each takes about half a second. */
+async function start(options: AppOptions): Promise<App> {
+  const { databaseUrl, dataDir } = options.config
+  const embedded = databaseUrl === undefined ? startEmbeddedDatabase(dataDir) : undefined
+  // If it fails, createApp reports it.
+  embedded?.catch(() => {})
+  const { createApp } = await import('./app.ts')
+  return await createApp({ ...options, embedded })
 }
 
 function end(log: Logger): never {

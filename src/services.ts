@@ -11,11 +11,12 @@ import { SecretVault } from './domain/secret-vault.ts'
 import type { PrismaClient } from './generated/prisma/client.ts'
 import type { Logger } from './log.ts'
 import { RedisEventBus } from './messaging/redis-event-bus.ts'
+import { defaultCatalogue } from './paths.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
 import type { Database, DatabaseServer } from './storage/database.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
-import { defaultCatalogue, seedCatalogue } from './storage/seed.ts'
+import { seedCatalogue, UnknownDefaultPlanError } from './storage/seed.ts'
 import { SqlUsageStore } from './storage/usage-store.ts'
 
 /** Everything below the transports, put together. */
@@ -29,9 +30,6 @@ export interface Services {
   clock: Clock
   prisma: PrismaClient
 }
-
-/** DEFAULT_PLAN does not name a plan of the database. */
-export class UnknownDefaultPlanError extends Error {}
 
 /** The database server that the settings name; undefined for the embedded database. */
 export function databaseServerOf(config: Config): DatabaseServer | undefined {

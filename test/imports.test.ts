@@ -31,7 +31,7 @@ function importsOf({ path, text }: { path: string; text: string }): Imports {
 const layerOf = (path: string) => path.split('/')[0] ?? path
 
 /** Small modules that any layer may import. */
-const everywhere = ['clock.ts', 'errors.ts', 'limits.ts']
+const everywhere = ['clock.ts', 'errors.ts', 'limits.ts', 'paths.ts']
 
 /** What each layer may import of src, besides its own files and `everywhere`. */
 const allowed: Record<string, string[]> = {
@@ -47,6 +47,7 @@ const allowed: Record<string, string[]> = {
   'clock.ts': [],
   'errors.ts': [],
   'limits.ts': [],
+  'paths.ts': [],
   'log.ts': ['domain'],
   'setting-types.ts': ['domain'],
   'config.ts': ['domain', 'log.ts', 'setting-types.ts'],

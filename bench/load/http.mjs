@@ -5,10 +5,10 @@ import { connect } from 'node:net'
  * One keep-alive connection per caller, with one request at a time. Requests are written and responses parsed by hand,
  * because Node's own client is slower than the servers.
  */
-export async function httpClients({ url, token, callers }) {
+export async function httpClients({ url, token, callers, contentType = 'application/json' }) {
   const { hostname, port, pathname } = new URL(url)
   const head =
-    `POST ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\n` +
+    `POST ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: ${contentType}\r\n` +
     `accept: application/json\r\n${token ? `authorization: Bearer ${token}\r\n` : ''}content-length: `
   return await Promise.all(Array.from({ length: callers }, () => open(hostname, Number(port), head)))
 }

@@ -11,7 +11,6 @@ export async function embedded({ warmupMs, measureMs, rounds, tell }) {
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-bench-'))
   const server = await startContender('./latchkey.mjs', {
     environment: { DATA_DIR: directory },
-    plainHttp: true,
   })
   const keys = await server.ask({ kind: 'make keys', keys: 100 })
   await server.ask({ kind: 'watch delay' })

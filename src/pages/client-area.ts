@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { sendJson, sendProblem } from '../http/respond.ts'
 import type { Route } from '../http/server.ts'
+import { clientAreaDirectory } from '../paths.ts'
 import { mayHoldTokens } from './may-hold-tokens.ts'
 import { StaticFiles } from './static-files.ts'
 
@@ -14,7 +15,6 @@ export interface ClientAreaOptions {
   demoToken?: (() => Promise<string>) | undefined
 }
 
-const builtDirectory = fileURLToPath(new URL('../../dist/client-area', import.meta.url))
 const folder = '/client-area/'
 
 /** For everything but the element: only the page itself loads it. */
@@ -30,7 +30,7 @@ const elementHeaders = {
 
 /** The API Keys page at `/`; its parts, the custom element and where the page's token comes from below it. */
 export async function clientAreaRoutes(options: ClientAreaOptions): Promise<Route[]> {
-  const files = await StaticFiles.read(options.directory ?? builtDirectory)
+  const files = await StaticFiles.read(options.directory ?? fileURLToPath(clientAreaDirectory))
 
   async function sendFile(
     request: IncomingMessage,

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { renderGraphiQL as renderPage } from '@graphql-yoga/render-graphiql'
 import type { GraphiQLOptions } from 'graphql-yoga'
 import { sendText } from '../http/respond.ts'
 import { type Role, type TabKeys, tutorialTabs } from './graphiql-tabs.ts'
@@ -22,7 +21,9 @@ interface PageOptions extends GraphiQLOptions {
  */
 export function createGraphiQL(readExplorer?: () => Promise<Explorer>) {
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const page = renderGraphiQL(pageOptions(mayHoldTokens(request) ? await readExplorer?.() : undefined))
+    const page = await renderGraphiQL(
+      pageOptions(mayHoldTokens(request) ? await readExplorer?.() : undefined),
+    )
     response.setHeader('content-security-policy', contentSecurityPolicyOf(page))
     response.setHeader('cache-control', 'no-store')
     sendText(response, 200, page, 'text/html; charset=utf-8')
@@ -81,7 +82,9 @@ stroke="#d60590" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"
 <circle cx="8" cy="16" r="4.5"/><path d="M11.2 12.8 20 4M16 8l3 3M19 5l1.5 1.5"/></svg>`
 
 /** The whole page: it loads nothing from elsewhere. */
-function renderGraphiQL({ filledIn, ...options }: PageOptions): string {
+async function renderGraphiQL({ filledIn, ...options }: PageOptions): Promise<string> {
+  // The page is a string of 9 MB. Servers that never show it do not load it.
+  const { renderGraphiQL: renderPage } = await import('@graphql-yoga/render-graphiql')
   const tabs = createHash('sha256')
     .update(JSON.stringify(tutorialTabs(placeholders)))
     .digest('base64url')

@@ -1,7 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import { Pool, type PoolClient, type PoolConfig } from 'pg'
 import { PrismaClient } from '../generated/prisma/client.ts'
-import { startEmbeddedDatabase } from './embedded.ts'
+import { type EmbeddedDatabase, startEmbeddedDatabase } from './embedded.ts'
 
 export interface Database {
   /** Serves Prisma and the reads written by hand. */
@@ -32,6 +32,8 @@ export interface DatabaseServer {
 export interface DatabaseOptions {
   /** The embedded database where left out. */
   server?: DatabaseServer | undefined
+  /** Where it is being started already; left out, it is started in `dataDir`. */
+  embedded?: Promise<EmbeddedDatabase> | undefined
   dataDir: string
   /** Told of connections that break while nobody uses them. */
   onIdleError: (error: Error) => void
@@ -64,9 +66,10 @@ const meteringShare = 0.75
  * Opens the database.
  * @throws DataDirInUseError; whatever the embedded database fails to start with
  */
-export async function openDatabase({ server, dataDir, onIdleError }: DatabaseOptions): Promise<Database> {
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { server, dataDir, onIdleError } = options
   if (server) return openServer(server, onIdleError)
-  const embedded = await startEmbeddedDatabase(dataDir)
+  const embedded = await (options.embedded ?? startEmbeddedDatabase(dataDir))
   const { host, port } = embedded
   // The embedded database has a single session, so there is one connection, and it is kept when idle.
   const pool = createPool(

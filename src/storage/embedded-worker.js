@@ -1,33 +1,51 @@
 // @ts-check
 // Runs PGlite (PostgreSQL as WebAssembly) off the main thread, behind a Unix socket that speaks PostgreSQL's
 // protocol. Plain JavaScript, because a worker is loaded by Node.js itself, in tests as in the build.
+import { once } from 'node:events'
 import { chmod, rename, rm, stat } from 'node:fs/promises'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { PGlite } from '@electric-sql/pglite'
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 
-/** @type {{ dataDir: string, socketPath: string }} */
-const { dataDir, socketPath } = workerData
+/** @type {{ dataDir: string, socketPath: string, task?: 'create' }} */
+const { dataDir, socketPath, task } = workerData
 
-// A first start that is cut short leaves half a database, which no later one could open. So it is made under
-// another name, which it keeps until it is whole.
-const unfinished = `${dataDir}.unfinished`
-if (!(await stat(dataDir).catch(() => undefined))) {
+// PostgreSQL touches all of its buffers when it starts, and its default is 128 MB. Pages that do not fit are still in
+// the operating system's cache.
+const options = { startParams: [...PGlite.defaultStartParams, '-c', 'shared_buffers=32MB'] }
+
+if (task === 'create') await create()
+else await serve()
+
+/**
+ * A first start that is cut short leaves half a database, which no later one could open. So it is made under another
+ * name, which it keeps until it is complete.
+ */
+async function create() {
+  const unfinished = `${dataDir}.unfinished`
   await rm(unfinished, { recursive: true, force: true })
-  await (await PGlite.create(unfinished)).close()
+  await (await PGlite.create(unfinished, options)).close()
   await rename(unfinished, dataDir)
 }
-// PGlite makes its files readable to everyone.
-await chmod(dataDir, 0o700)
 
-const database = await PGlite.create(dataDir)
-// One is used at a time; but one that takes another's place comes before the other is quite gone.
-const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 2 })
-await server.start()
+async function serve() {
+  if (!(await stat(dataDir).catch(() => undefined))) {
+    // In a thread of its own, because much of the memory that it takes is only given back when the thread ends.
+    const creation = new Worker(new URL(import.meta.url), { workerData: { dataDir, task: 'create' } })
+    await once(creation, 'exit')
+  }
+  // PGlite makes its files readable to everyone.
+  await chmod(dataDir, 0o700)
 
-parentPort?.once('message', async () => {
-  await server.stop()
-  await database.close()
-  parentPort?.close()
-})
-parentPort?.postMessage('ready')
+  const database = await PGlite.create(dataDir, options)
+  // One is used at a time; but one that takes another's place comes before the other is quite gone.
+  const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 2 })
+  await server.start()
+
+  parentPort?.once('message', async () => {
+    await server.stop()
+    await database.close()
+    parentPort?.close()
+  })
+  parentPort?.postMessage('ready')
+}

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { tryLock } from 'fs-native-extensions'
+import { embeddedWorker } from '../paths.ts'
 
 /** The data directory belongs to a running process. */
 export class DataDirInUseError extends Error {
@@ -44,7 +45,7 @@ export async function startEmbeddedDatabase(dataDir: string): Promise<EmbeddedDa
   const host = await socketDirectory(resolve(dataDir))
   const socketPath = join(host, socketName)
   await rm(socketPath, { force: true })
-  const worker = new Worker(new URL('./embedded-worker.js', import.meta.url), {
+  const worker = new Worker(embeddedWorker, {
     workerData: { dataDir: join(dataDir, 'database'), socketPath },
   })
   try {

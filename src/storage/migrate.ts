@@ -1,8 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import type { Pool, PoolClient } from 'pg'
-
-const migrationsUrl = new URL('../../prisma/migrations/', import.meta.url)
+import { migrationsDirectory } from '../paths.ts'
 
 /** Any number will do, as long as every server asks for the same lock. */
 const advisoryLock = 7_201_846_131
@@ -64,11 +63,11 @@ interface Migration {
 }
 
 async function readMigrations(): Promise<Migration[]> {
-  const entries = await readdir(migrationsUrl, { withFileTypes: true })
+  const entries = await readdir(migrationsDirectory, { withFileTypes: true })
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
   return await Promise.all(
     names.sort().map(async (name) => {
-      const sql = await readFile(new URL(`${name}/migration.sql`, migrationsUrl), 'utf8')
+      const sql = await readFile(new URL(`${name}/migration.sql`, migrationsDirectory), 'utf8')
       return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
     }),
   )

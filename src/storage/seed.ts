@@ -4,8 +4,8 @@ import type { Catalogue } from '../domain/catalogue.ts'
 import { catalogueRule } from '../domain/catalogue.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
 
-/** Where the catalogue is that comes with Latchkey. */
-export const defaultCatalogue = new URL('../../prisma/catalogue.json', import.meta.url)
+/** DEFAULT_PLAN does not name a plan of the database. */
+export class UnknownDefaultPlanError extends Error {}
 
 /** The file to seed from cannot be read, or is no catalogue. */
 export class CatalogueFileError extends Error {}
