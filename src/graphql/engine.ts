@@ -64,8 +64,7 @@ export class GraphQLEngine {
     return this.#documents.get(source) ?? parseDocument(source)
   }
 
-  /** Returns what is wrong with a document that `parse` returned. */
-  validate(document: DocumentNode): readonly GraphQLError[] {
+  #validate(document: DocumentNode): readonly GraphQLError[] {
     if (this.#operations.has(document)) return []
     const errors = validateDocument(this.schema, document, this.#options.explorable)
     if (errors.length > 0) return errors
@@ -96,7 +95,7 @@ export class GraphQLEngine {
       if (error instanceof GraphQLError) return [error]
       throw error
     }
-    const errors = this.validate(document)
+    const errors = this.#validate(document)
     return errors.length > 0 ? errors : this.operationOf(document, operationName)
   }
 

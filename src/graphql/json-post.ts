@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ExecutionResult, GraphQLError } from 'graphql'
 import Negotiator from 'negotiator'
 import type { Principal } from '../domain/principal.ts'
-import { InvalidInputError, type LatchkeyErrorCode } from '../errors.ts'
+import type { LatchkeyErrorCode } from '../errors.ts'
 import { sendText, statusOf } from '../http/respond.ts'
-import type { GraphQLEngine, OperationRequest } from './engine.ts'
+import type { GraphQLEngine } from './engine.ts'
 import type { ErrorMask } from './mask-error.ts'
 import type { OperationRecord } from './operation-log.ts'
+import { operationRequestFromJson } from './request-parameters.ts'
 
 // JSON in, JSON out: what gateways send, without the Fetch API objects that Yoga creates for every request.
 // https://graphql.github.io/graphql-over-http/draft/
@@ -49,7 +50,7 @@ export async function answerJsonPost(
   principal: Principal | null,
   record: OperationRecord,
 ): Promise<boolean> {
-  const request = operationRequestOf(body)
+  const request = operationRequestFromJson(body.toString())
   const prepared = engine.prepare(request)
   if (!('document' in prepared)) {
     // The specification wants 200 for an invalid document where the client takes nothing but application/json.
@@ -77,44 +78,4 @@ function sendResult(
 
 function statusOfErrors(errors: readonly GraphQLError[] | undefined): number {
   return statusOf[errors?.[0]?.extensions.code as LatchkeyErrorCode] ?? 500
-}
-
-const parameterNames = new Set(['query', 'operationName', 'variables', 'extensions'])
-
-/** @throws InvalidInputError */
-function operationRequestOf(body: Buffer): OperationRequest {
-  const parameters = parametersOf(body)
-  for (const name in parameters) {
-    if (parameters[name] != null && !parameterNames.has(name))
-      throw invalid([name], 'A request may have query, operationName, variables and extensions.')
-  }
-  const { query, operationName, variables, extensions } = parameters
-  if (typeof query !== 'string' || query === '')
-    throw invalid(['query'], 'Send the operation in query, as text.')
-  if (operationName != null && typeof operationName !== 'string')
-    throw invalid(['operationName'], 'It must be text.')
-  if (!isObjectOrNull(variables)) throw invalid(['variables'], 'It must be an object.')
-  if (!isObjectOrNull(extensions)) throw invalid(['extensions'], 'It must be an object.')
-  return { query, operationName, variables }
-}
-
-function parametersOf(body: Buffer): Record<string, unknown> {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(body.toString())
-  } catch (cause) {
-    throw new InvalidInputError([{ path: [], message: 'The body is not valid JSON.' }], { cause })
-  }
-  if (Array.isArray(parsed)) throw invalid([], 'Batches are not supported. Send one operation a request.')
-  if (typeof parsed !== 'object' || parsed === null)
-    throw invalid([], 'The body must be a JSON object with a query.')
-  return parsed as Record<string, unknown>
-}
-
-function isObjectOrNull(value: unknown): value is Record<string, unknown> | null | undefined {
-  return value == null || (typeof value === 'object' && !Array.isArray(value))
-}
-
-function invalid(path: string[], message: string): InvalidInputError {
-  return new InvalidInputError([{ path, message }])
 }

@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sendNodeResponse } from '@whatwg-node/server'
-import { type DocumentNode, type ExecutionArgs, GraphQLError } from 'graphql'
-import { createYoga, type Plugin } from 'graphql-yoga'
+import { type DocumentNode, type ExecutionArgs, executeSync, GraphQLError } from 'graphql'
+import { createYoga, type GraphQLParams, type Plugin } from 'graphql-yoga'
 import type { Principal } from '../domain/principal.ts'
 import { InvalidInputError, type LatchkeyErrorCode } from '../errors.ts'
 import { errorBody, statusOf } from '../http/respond.ts'
 import type { GraphQLEngine, PreparedArgs } from './engine.ts'
 import type { ErrorMask } from './mask-error.ts'
 import type { OperationRecord } from './operation-log.ts'
+import { operationRequestFrom, operationRequestFromJson } from './request-parameters.ts'
 
 /** What a request is answered with, beside the request itself. */
 export interface YogaContext {
@@ -36,7 +37,7 @@ export function createYogaHandler({ engine, errorMask }: YogaOptions): AnswerWit
     maskedErrors: { maskError: (error) => masked(errorMask, error) },
     plugins: [
       useEngine(engine, invalidDocuments),
-      useReadableParameters(),
+      useRequestParameters(),
       useErrorStatus(errorMask, invalidDocuments),
       useExplainedStatus(),
     ],
@@ -62,24 +63,23 @@ type InvalidDocuments = WeakSet<OperationRecord>
 
 /** Replaces each of Yoga's phases with the engine's. */
 function useEngine(engine: GraphQLEngine, invalidDocuments: InvalidDocuments): Plugin<YogaContext> {
+  function parse(source: string, operationName: string | undefined, record: OperationRecord): DocumentNode {
+    const prepared = engine.prepare({ query: source, operationName })
+    if (!('document' in prepared)) {
+      invalidDocuments.add(record)
+      throw new AggregateError(prepared)
+    }
+    const { schema } = engine
+    const { document, operation } = prepared
+    // Yoga would say less about a missing operation than GraphQL does.
+    if (!operation) throw new AggregateError(executeSync({ schema, document, operationName }).errors ?? [])
+    return document
+  }
   return {
-    onParse({ context, setParseFn }) {
-      setParseFn((source: string) => {
-        try {
-          return engine.parse(source)
-        } catch (error) {
-          invalidDocuments.add(context.record)
-          throw error
-        }
-      })
-    },
-    onValidate({ context, setValidationFn }) {
-      setValidationFn(((_schema: unknown, document: DocumentNode) => {
-        const errors = engine.validate(document)
-        if (errors.length > 0) invalidDocuments.add(context.record)
-        return errors
-      }) as never)
-    },
+    onParse: ({ context, setParseFn }) =>
+      setParseFn((source: string) => parse(source, context.params.operationName, context.record)),
+    // The engine has validated the document with parsing it.
+    onValidate: ({ setResult }) => setResult([]),
     onExecute: ({ setExecuteFn }) =>
       setExecuteFn(async (args: ExecutionArgs) => engine.execute(await argsOf(engine, args))),
     onSubscribe: ({ setSubscribeFn }) =>
@@ -98,17 +98,21 @@ async function argsOf(engine: GraphQLEngine, yogaArgs: ExecutionArgs): Promise<P
   return await engine.argsOf(prepared, { operationName, variables: variableValues as never }, principal)
 }
 
-/** Yoga takes variables and extensions in a URL or a form that are not JSON for a defect of the server. */
-function useReadableParameters(): Plugin {
+/** Has the parameters of every request judged by the same rules, whichever way they were sent. */
+function useRequestParameters(): Plugin {
   return {
-    onRequestParse({ requestParser, setRequestParser }) {
+    onRequestParse({ request, requestParser, setRequestParser }) {
       if (!requestParser) return
-      setRequestParser(async (request) => {
+      const isJson = /^application\/(graphql\+)?json/i.test(request.headers.get('content-type') ?? '')
+      setRequestParser(async () => {
+        if (request.method === 'POST' && isJson)
+          return operationRequestFromJson(await request.text()) as GraphQLParams
         try {
-          return await requestParser(request)
+          return operationRequestFrom(await requestParser(request)) as GraphQLParams
         } catch (cause) {
+          // Yoga takes variables and extensions that are not JSON for a defect of the server.
           if (!(cause instanceof SyntaxError)) throw cause
-          const message = 'The variables and the extensions have to be JSON.'
+          const message = 'The variables and the extensions must be JSON.'
           throw new InvalidInputError([{ path: [], message }], { cause })
         }
       })
