@@ -6,7 +6,7 @@ const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((path) => /\.[jt]s$/.test(path) && !path.startsWith('generated'))
   .map((path) => ({ path: path.replaceAll('\\', '/'), text: readFileSync(join('src', path), 'utf8') }))
 
-/** The modules that a file imports, as paths below src or as names of packages; types count, too. */
+/** The modules that a file imports, types included, as paths below src or as names of packages. */
 function importsOf({ path, text }: { path: string; text: string }): string[] {
   const statements = /(?:^|\n)\s*(?:import|export)\s(?:[^'";]*?\sfrom\s)?\s*'([^']+)'|\bimport\(\s*'([^']+)'/g
   return [...text.matchAll(statements)].map(([, fromStatement, fromCall]) => {
@@ -15,10 +15,10 @@ function importsOf({ path, text }: { path: string; text: string }): string[] {
   })
 }
 
-/** The folder that a file of src is in, or for those at the top its own name. */
+/** A file's folder in src; for files at the top, their own name. */
 const layerOf = (path: string) => path.split('/')[0] ?? path
 
-/** What each layer may import of src, its own files aside. The composition root may import everything. */
+/** What each layer may import from src besides itself. The composition root may import everything. */
 const allowed: Record<string, string[]> = {
   domain: ['errors.ts', 'clock.ts'],
   storage: ['domain', 'generated', 'errors.ts', 'clock.ts'],
@@ -33,7 +33,7 @@ const allowed: Record<string, string[]> = {
 }
 const compositionRoot = ['main.ts', 'run.ts', 'app.ts', 'services.ts', 'development.ts', 'tools']
 
-/** Packages and modules of Node.js that would bring a transport or a database into a layer. */
+/** Packages and Node.js modules that would bring a transport or a database into a layer. */
 const transports = /^(graphql(-.+)?|@graphql-.+|ws|node:(http|https|http2|net))(\/|$)/
 const databases = /^(pg|ioredis|@prisma\/.+|@electric-sql\/.+)(\/|$)/
 const pothos = /^@pothos\//
@@ -43,6 +43,25 @@ const forbiddenPackages: Record<string, RegExp[]> = {
   messaging: [transports, pothos, /^(pg|@prisma\/.+|@electric-sql\/.+)(\/|$)/],
   schema: [/^(graphql-yoga|graphql-ws|ws|node:http)(\/|$)/, databases],
   http: [databases],
+}
+
+/** Files below src that import each other in a circle, one list per circle of files. */
+function cyclesOf(imports: ReadonlyMap<string, readonly string[]>): string[][] {
+  const reachableFrom = (start: string) => {
+    const reached = new Set<string>()
+    const pending = [...(imports.get(start) ?? [])]
+    for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+      if (reached.has(path)) continue
+      reached.add(path)
+      pending.push(...(imports.get(path) ?? []))
+    }
+    return reached
+  }
+  const reachable = new Map([...imports.keys()].map((path) => [path, reachableFrom(path)]))
+  const circles = [...reachable]
+    .filter(([path, reached]) => reached.has(path))
+    .map(([path, reached]) => [...reached].filter((other) => reachable.get(other)?.has(path)).sort())
+  return [...new Map(circles.map((circle) => [circle.join(), circle])).values()]
 }
 
 describe('the source', () => {
@@ -58,22 +77,31 @@ describe('the source', () => {
     }
   })
 
-  it('has no file outside the layers', () => {
+  it('belongs to a layer, file by file', () => {
     const layers = [...Object.keys(allowed), ...compositionRoot]
     expect(files.map(({ path }) => layerOf(path)).filter((layer) => !layers.includes(layer))).toEqual([])
   })
 
-  it.each(Object.keys(allowed))('keeps %s to what it may import', (layer) => {
-    const reach = [layer, ...(allowed[layer] ?? [])]
+  it.each(Object.keys(allowed))('imports in %s only what that layer may import', (layer) => {
+    const mayImport = [layer, ...(allowed[layer] ?? [])]
     const strays = files
       .filter(({ path }) => layerOf(path) === layer)
       .flatMap((file) => importsOf(file).map((module) => ({ path: file.path, module })))
       .filter(({ module }) => {
         const own = /\.[jt]s$/.test(module) && !module.startsWith('graphql/')
-        if (own) return !reach.includes(layerOf(module))
+        if (own) return !mayImport.includes(layerOf(module))
         return (forbiddenPackages[layer] ?? []).some((pattern) => pattern.test(module))
       })
     expect(strays).toEqual([])
+  })
+
+  it('finds cycles of any length', () => {
+    const graph = { a: ['b'], b: ['c'], c: ['b', 'd'], d: [], e: ['e'], f: ['a', 'zod'] }
+    expect(cyclesOf(new Map(Object.entries(graph)))).toEqual([['b', 'c'], ['e']])
+  })
+
+  it('has no import cycle, type imports included', () => {
+    expect(cyclesOf(new Map(files.map((file) => [file.path, importsOf(file)])))).toEqual([])
   })
 
   it('reads the environment in config.ts alone', () => {
@@ -82,7 +110,7 @@ describe('the source', () => {
     ).toEqual(['config.ts'])
   })
 
-  it('asks the system for the time nowhere in the domain', () => {
+  it('never asks the system for the time in the domain', () => {
     const asks = /\bDate\.now\(\)|\bnew Date\(\)|\bset(Timeout|Interval)\(/
     expect(files.filter(({ path, text }) => layerOf(path) === 'domain' && asks.test(text))).toEqual([])
   })
