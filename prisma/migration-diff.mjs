@@ -1,9 +1,7 @@
 #!/usr/bin/env node
-// Prints the SQL that takes prisma/migrations to prisma/schema.prisma; prints nothing where they agree.
-// Prisma's own schema engine as WebAssembly over an in-memory PGlite, so nothing is downloaded and no
-// database server is needed. Run it from the project's root (npm run db:diff).
-//   @prisma/schema-engine-wasm (the 7.10.0-… version), pglite-prisma-adapter, @electric-sql/pglite,
-//   @prisma/driver-adapter-utils
+// Prints the SQL that leads from prisma/migrations to prisma/schema.prisma, and nothing if they agree. Runs Prisma's
+// schema engine as WebAssembly over an in-memory PGlite, so it downloads nothing and needs no database server.
+// Run it from the project's root: npm run db:diff
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   buildClientSchema,
   type GraphQLField,
@@ -6,6 +8,7 @@ import {
   type GraphQLSchema,
   getIntrospectionQuery,
   getNamedType,
+  graphql,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
@@ -18,6 +21,7 @@ import {
 } from 'graphql'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createContext } from '../src/schema/context.ts'
 import { globalIdOf, parseGlobalId } from '../src/schema/global-id.ts'
 import { schema } from '../src/schema/index.ts'
 import { startApp, type TestApp } from './support/app.ts'
@@ -25,7 +29,7 @@ import { type Customer, createCustomer, createGateway } from './support/customer
 import { RemoveApiKey } from './support/operations.ts'
 import { webSocketClient } from './support/websocket.ts'
 
-/** A place in the schema that takes an id or a text which could name somebody's row: `apiKey(id)`, `addApiKey(input.accountId)`. */
+/** A place in the schema that takes an id or a text that could identify a row: `apiKey(id)`, `addApiKey(input.accountId)`. */
 interface Place {
   operation: 'query' | 'mutation' | 'subscription'
   field: GraphQLField<unknown, unknown>
@@ -36,7 +40,7 @@ interface Place {
 
 const marker = 'belongs-to-somebody-else'
 
-/** Every argument of a root field, and every input field below it, of type ID or String. Found by looking, so that none is forgotten. */
+/** Every argument of a root field, and every input field below it, of type ID or String. Found in the schema, so new ones are covered. */
 function placesOf(operation: Place['operation']): Place[] {
   const root = {
     query: schema.getQueryType(),
@@ -64,7 +68,7 @@ function placesIn(
   )
 }
 
-/** The arguments with `value` at the place, and everything else that is required filled in with something valid. */
+/** The arguments with `value` at the place, and something valid for everything else that is required. */
 function argumentsFor({ field, path, list }: Place, value: string): Record<string, unknown> {
   const filled = Object.fromEntries(
     field.args
@@ -97,7 +101,7 @@ function someValueOf(type: GraphQLInputType, name: string): unknown {
       : 'free'
 }
 
-/** A selection of everything that can be had without arguments, a few levels deep. */
+/** A selection of every field without required arguments, a few levels deep. */
 function selectionOf(type: GraphQLOutputType, depth = 3): string {
   const named = getNamedType(type)
   if (isUnionType(named))
@@ -165,7 +169,7 @@ describe('tenancy', () => {
     }
   }
 
-  /** All that there is of the other account. */
+  /** All rows of the other account. */
   async function theirRows(): Promise<unknown> {
     const { id } = parseGlobalId(theirs.account)
     const include = {
@@ -221,7 +225,7 @@ describe('tenancy', () => {
   )
 
   it.each(textPlaces.map((place) => [labelOf(place), place] as const))(
-    '%s reaches nothing of another account',
+    '%s shows nothing of another account',
     async (_label, place) => {
       const before = await theirRows()
       const cursor = Buffer.from(`GPC:S:${parseGlobalId(theirs.key).id}`).toString('base64')
@@ -250,7 +254,49 @@ describe('tenancy', () => {
     expect(found.data.account).toEqual({ apiKeys: { totalCount: 0 } })
   })
 
-  it('lets a token without an account reach no account at all', async () => {
+  it('reads a changed row back within the tenant scope, even if the change went around it', async () => {
+    const { prisma } = app.services
+    const principal = { subject: 'me', scopes: ['keys:read', 'keys:write'], accountExternalId: me.externalId }
+    const { id: apiKeyId } = parseGlobalId(theirs.key)
+    const { id: accountId } = parseGlobalId(theirs.account)
+    const careless = {
+      add: async () => ({ apiKeyId, secret: '' }),
+      regenerate: async () => ({ apiKeyId, secret: '' }),
+      setNote: async () => {},
+      configureAccess: async () => {},
+      remove: async () => accountId,
+    }
+    const changes = {
+      addApiKey: '{}',
+      regenerateApiKey: `{ id: "${theirs.key}" }`,
+      setApiKeyNote: `{ id: "${theirs.key}" }`,
+      configureApiKeyAccess: `{ id: "${theirs.key}", access: { mode: FULL } }`,
+      removeApiKey: `{ id: "${theirs.key}" }`,
+    }
+    for (const [field, input] of Object.entries(changes)) {
+      const payload = `${field[0]?.toUpperCase()}${field.slice(1)}Payload`
+      const row = field === 'removeApiKey' ? 'account { externalId }' : 'apiKey { note start }'
+      const { data, errors } = await graphql({
+        schema,
+        source: `mutation { ${field}(input: ${input}) { ... on ${payload} { ${row} } } }`,
+        contextValue: await createContext({ ...app.services, keys: careless, prisma }, principal),
+      })
+      expect([field, data ?? null, errors?.length]).toEqual([field, null, 1])
+    }
+  })
+
+  it('limits every query of the schema for accounts or keys to the tenant scope', () => {
+    const queries = readdirSync('src/schema').flatMap((file) => {
+      const text = readFileSync(join('src/schema', file), 'utf8')
+      return [...text.matchAll(/\bprisma\s*\.(?:account|apiKey)\s*\.\w+\(/g)].map(
+        ({ 0: start, index }) => `${file}: ${start}${upToClosing(text.slice(index + start.length))}`,
+      )
+    })
+    expect(queries.length).toBeGreaterThan(8)
+    expect(queries.filter((query) => !query.includes('InScope('))).toEqual([])
+  })
+
+  it('gives a token without an account no account at all', async () => {
     const nobody = await app.token({ scopes: ['keys:read', 'keys:write', 'keys:reveal'] })
     const { data } = await app.query<Record<string, unknown>, never>(
       `{ account { id } viewer { account { id } } apiKey(id: "${theirs.key}") { id } node(id: "${theirs.account}") { id } }`,
@@ -261,6 +307,17 @@ describe('tenancy', () => {
     expect(removal.data.removeApiKey.__typename).toBe('NotFound')
   })
 })
+
+/** The rest of a call's arguments, up to the parenthesis that closes them. */
+function upToClosing(text: string): string {
+  let open = 1
+  const end = [...text].findIndex((character) => {
+    if (character === '(') open++
+    if (character === ')') open--
+    return open === 0
+  })
+  return text.slice(0, end)
+}
 
 function fieldType(type: string, field: string): GraphQLOutputType {
   const named = schema.getType(type)

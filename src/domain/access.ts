@@ -1,19 +1,19 @@
 import { z } from 'zod'
 
 /**
- * What a key may call: everything, or exactly the API calls named (none at all for an empty list).
- * A union, so that a list beside FULL cannot be expressed.
+ * What a key may call: every API call, or exactly those in a list, which may be empty. A union, so that FULL with a
+ * list cannot be expressed.
  */
 export type Access = { mode: 'FULL' } | { mode: 'RESTRICTED'; apiCalls: readonly string[] }
 
-/** More names than any catalogue has are a mistake, and each is looked up. */
-const mostNames = 1_000
+/** Far above any catalogue's size; each name costs a lookup. */
+const maxNames = 1_000
 
-/** Access as the API takes it: names are required when RESTRICTED and refused when FULL; doubles are dropped. */
+/** Access as the API accepts it: names are required if RESTRICTED and not allowed if FULL. */
 export const accessRule = z
   .object({
     mode: z.enum(['FULL', 'RESTRICTED']),
-    apiCalls: z.array(z.string()).max(mostNames, `At most ${mostNames} API calls.`).nullish(),
+    apiCalls: z.array(z.string()).max(maxNames, `At most ${maxNames} API calls.`).nullish(),
   })
   .superRefine(({ mode, apiCalls }, context) => {
     if (mode === 'FULL' && apiCalls)
@@ -30,7 +30,7 @@ export const accessRule = z
       })
   })
 
-/** Access out of input that has passed `accessRule`. */
+/** Converts input that passed `accessRule`. Duplicates are dropped. */
 export function accessOf(input: {
   mode: 'FULL' | 'RESTRICTED'
   apiCalls?: readonly string[] | null | undefined

@@ -5,7 +5,7 @@ import { lineOfText } from './text.ts'
 
 const largestInt = 2_147_483_647
 
-/** A plan, known by its slug. */
+/** A plan, identified by its slug. */
 export const planRule = z.object({
   slug: z
     .string()
@@ -21,20 +21,20 @@ export const planRule = z.object({
 })
 export type PlanInput = z.infer<typeof planRule>
 
-/** False for a slug that no plan can have. */
+/** False if no plan can have this slug. */
 export function canBePlanSlug(text: string): boolean {
   return planRule.shape.slug.safeParse(text).success
 }
 
-/** What an API call may be named: the characters of dotted names, routes and methods, without spaces. */
+/** Allows dotted names, routes and methods, without spaces. */
 const apiCallName = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$/
 
-/** False for a name that the catalogue can never hold. */
+/** False if no API call can have this name. */
 export function canBeApiCallName(text: string): boolean {
   return apiCallName.test(text)
 }
 
-/** An entry of the catalogue, known by its name. */
+/** An API call in the catalogue, identified by its name. */
 export const apiCallRule = z.object({
   name: z
     .string()
@@ -45,13 +45,13 @@ export const apiCallRule = z.object({
 })
 export type ApiCallInput = z.infer<typeof apiCallRule>
 
-/** A file to seed an empty database from. What it says beyond this is passed over. */
+/** A file to seed an empty database from. Other properties are ignored. */
 export const catalogueRule = z.object({ plans: z.array(planRule).min(1), apiCalls: z.array(apiCallRule) })
 
 export interface CatalogueStore {
-  /** Creates the plan, or changes the one of that slug. Returns its id. */
+  /** Creates the plan, or changes the one with this slug. Returns its id. */
   savePlan(id: string, plan: PlanInput, at: Date): Promise<string>
-  /** Creates the API call, or changes the one of that name. Returns its id. */
+  /** Creates the API call, or changes the one with this name. Returns its id. */
   saveApiCall(id: string, apiCall: ApiCallInput, at: Date): Promise<string>
 }
 
@@ -67,14 +67,14 @@ export class Catalogue {
     this.#plansChanged = plansChanged
   }
 
-  /** Creates or changes a plan that has passed `planRule`; a change applies to the very next call. Returns its id. */
+  /** Creates or changes a plan that passed `planRule`. A change applies to the next call. Returns its id. */
   async savePlan(plan: PlanInput): Promise<string> {
     const id = await this.#store.savePlan(uuidv7(), plan, this.#clock.now())
     this.#plansChanged()
     return id
   }
 
-  /** Creates or changes an API call that has passed `apiCallRule`. Returns its id. */
+  /** Creates or changes an API call that passed `apiCallRule`. Returns its id. */
   async saveApiCall(apiCall: ApiCallInput): Promise<string> {
     return await this.#store.saveApiCall(uuidv7(), apiCall, this.#clock.now())
   }

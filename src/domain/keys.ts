@@ -10,10 +10,10 @@ import { lineOfText } from './text.ts'
 /** A note: one line of at most 200 characters, trimmed. A blank note is none. */
 export const noteRule = lineOfText(0, 200)
 
-/** What is stored of a secret. */
+/** The parts of a secret that are stored. */
 export interface StoredSecret {
   digest: Uint8Array
-  /** JWE, or null where secrets are not recoverable. */
+  /** JWE, or null if secrets are not recoverable. */
   sealedSecret: string | null
   start: string
 }

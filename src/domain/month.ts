@@ -8,7 +8,7 @@ export function isMonth(text: string): text is Month {
   return pattern.test(text)
 }
 
-/** The month that an instant falls in. */
+/** The month of an instant. */
 export function monthOf(instant: Date): Month {
   return instant.toISOString().slice(0, 7) as Month
 }
@@ -18,14 +18,14 @@ export function firstInstantOf(month: Month): Date {
   return new Date(`${month}-01T00:00:00.000Z`)
 }
 
-/** The month `count` months after (before, when negative) the given one. */
+/** The month `count` months after the given one, or before it if negative. */
 export function addMonths(month: Month, count: number): Month {
   const instant = firstInstantOf(month)
   instant.setUTCMonth(instant.getUTCMonth() + count)
   return monthOf(instant)
 }
 
-/** The instant when the month's counts and quota start again at zero: the first of the next month. */
+/** When counting starts again at zero: the first instant of the next month. */
 export function resetsAt(month: Month): Date {
   return firstInstantOf(addMonths(month, 1))
 }

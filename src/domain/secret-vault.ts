@@ -1,14 +1,14 @@
 import { CompactEncrypt, compactDecrypt, errors } from 'jose'
 
-/** One 256-bit key that secrets are sealed under. */
+/** A 256-bit key that seals secrets. */
 export interface EncryptionKey {
   kid: string
   key: Uint8Array
 }
 
 /**
- * Keeps secrets so that they can be shown again: as JWEs (`dir`, A256GCM). The first key seals, every key
- * opens, so keys are rotated by putting a new one in front. Without a key nothing is kept.
+ * Seals secrets as JWEs (`dir`, A256GCM) so that they can be shown again. The first key seals and every key opens: to
+ * rotate keys, put a new one first. Without a key, secrets are not recoverable.
  */
 export class SecretVault {
   readonly #keys: readonly EncryptionKey[]
@@ -17,7 +17,7 @@ export class SecretVault {
     this.#keys = keys
   }
 
-  /** The JWE of a key's secret, or null where secrets are not recoverable. */
+  /** The JWE of a key's secret, or null if secrets are not recoverable. */
   async seal(secret: string, apiKeyId: string): Promise<string | null> {
     const [current] = this.#keys
     if (!current) return null
@@ -27,8 +27,8 @@ export class SecretVault {
   }
 
   /**
-   * The secret in a JWE, or null where it was sealed under a key that is gone. The id of the API key is
-   * authenticated with it, so that a JWE copied onto another key's row opens to nothing.
+   * The secret in a JWE, or null if the encryption key is no longer configured. The JWE authenticates the API key's id,
+   * so one that was copied to another key's row does not open.
    */
   async open(jwe: string, apiKeyId: string): Promise<string | null> {
     try {

@@ -9,11 +9,11 @@ const startLength = 6
 
 const randomPart = customAlphabet(base62, randomLength)
 
-/** What a secret looks like, wherever one may turn up in a text. Prefixes of former settings are secrets, too. */
+/** Finds secrets in a text, whatever prefix they were issued with. */
 export const secretPattern = /[a-z][a-z0-9_]{0,15}_[0-9A-Za-z]{38}/g
 const wholeSecret = /^[a-z][a-z0-9_]{0,15}_[0-9A-Za-z]{38}$/
 
-/** True for what may stand before a secret's last underscore: `lk`, `acme_live`; at most 16 characters. */
+/** True for a valid prefix, such as `lk` or `acme_live`: at most 16 characters, before a secret's last underscore. */
 export function isPrefix(text: string): boolean {
   return text.length <= 16 && /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(text)
 }
@@ -34,24 +34,24 @@ export function generateSecret(prefix: string): string {
   return secretFrom(prefix, randomPart())
 }
 
-/** The secret that has these 32 base62 characters for its random part. */
+/** The secret with these 32 base62 characters as its random part. */
 export function secretFrom(prefix: string, random: string): string {
   return `${prefix}_${random}${checksumOf(random)}`
 }
 
-/** Whether a text can be a secret at all: its form and its checksum. Says nothing about whether it was issued. */
+/** Checks a secret's form and checksum, not whether it was ever issued. */
 export function isWellFormedSecret(text: string): boolean {
   if (!wholeSecret.test(text)) return false
   const random = text.slice(-(randomLength + checksumLength), -checksumLength)
   return text.endsWith(checksumOf(random))
 }
 
-/** What is stored instead of the secret: its SHA-256. 190 random bits need neither salt nor stretching. */
+/** The SHA-256 that is stored instead of the secret. 190 random bits need neither salt nor stretching. */
 export function digestOf(secret: string): Buffer {
   return hash('sha256', secret, 'buffer')
 }
 
-/** The prefix and the next 6 characters: enough to recognise a secret, useless to anyone else. */
+/** The prefix and the next 6 characters: enough to recognise a secret, not enough to use it. */
 export function startOf(secret: string): string {
   return secret.slice(0, secret.lastIndexOf('_') + 1 + startLength)
 }

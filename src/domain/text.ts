@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
-/** Control characters and halves of surrogate pairs: PostgreSQL cannot store some, and no page can show any. */
+/** Control characters and lone surrogates. PostgreSQL cannot store some of them, and no page can show them. */
 const unprintable = /[\p{Cc}\p{Cs}]/u
 
-/** One line of text in any script: trimmed, `shortest` to `longest` characters (code points). */
+/** A line of text in any script: trimmed, from `shortest` to `longest` code points. */
 export function lineOfText(shortest: number, longest: number) {
   return z
     .string()
@@ -16,11 +16,11 @@ export function lineOfText(shortest: number, longest: number) {
     )
 }
 
-/** The id that the SaaS gives a customer. It is an identifier, so it is taken to the letter and not trimmed. */
+/** The SaaS's own id for a customer. Not trimmed, because it is an identifier. */
 export const externalIdRule = z
   .string()
   .refine((text) => text !== '' && [...text].length <= 255, 'From 1 to 255 characters.')
   .refine((text) => !unprintable.test(text), 'Control characters are not allowed.')
 
-/** Text to search for; blank finds everything. */
+/** Text to search for. Blank text finds everything. */
 export const searchRule = lineOfText(0, 200)

@@ -134,8 +134,10 @@ builder.queryField('accounts', (t) =>
     complexity: pageCost,
     resolve: (query, _root, { search }, context) => {
       const { page, beyond } = pageByComparison(query, 'desc')
-      const where = { AND: [accountsInScope(context), matching(search), beyond] }
-      return context.prisma.account.findMany({ ...page, where })
+      return context.prisma.account.findMany({
+        ...page,
+        where: { AND: [accountsInScope(context), matching(search), beyond] },
+      })
     },
     totalCount: (_connection, { search }, context) =>
       context.prisma.account.count({ where: { AND: [accountsInScope(context), matching(search)] } }),

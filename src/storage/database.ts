@@ -4,53 +4,53 @@ import { PrismaClient } from '../generated/prisma/client.ts'
 import { type EmbeddedDatabase, startEmbeddedDatabase } from './embedded.ts'
 
 export interface Database {
-  /** Serves Prisma and the reads written by hand. */
+  /** Serves everything but metering. */
   pool: Pool
   /**
-   * Serves metering alone, so that nothing else that hangs or piles up keeps it waiting. The embedded database has
-   * one session, which all share.
+   * Serves metering alone, so that metering never waits for other work that hangs or piles up. The embedded database
+   * has one session, which both pools share.
    */
   meteringPool: Pool
   prisma: PrismaClient
-  /** Commits that may be under way at once; there are as many connections for metering. */
+  /** How many commits may be under way at once; also the size of `meteringPool`. */
   maxCommits: number
   close(): Promise<void>
 }
 
-/** A PostgreSQL server, and what is asked of it. */
+/** A PostgreSQL server and the limits for using it. */
 export interface DatabaseServer {
-  /** What its parameters say goes before the rest of this. */
+  /** Its query parameters take precedence over the other options. */
   url: string
-  /** Connections in all; 3 or more. */
+  /** Connections of both pools together; 3 or more. */
   poolSize: number
   connectTimeoutMs: number
-  /** How long a statement may take; those of metering have less. */
+  /** The time limit of a statement, except for metering. */
   statementTimeoutMs: number
   meterTimeoutMs: number
 }
 
 export interface DatabaseOptions {
-  /** The embedded database where left out. */
+  /** The embedded database if left out. */
   server?: DatabaseServer | undefined
   /** Where it is being started already; left out, it is started in `dataDir`. */
   embedded?: Promise<EmbeddedDatabase> | undefined
   dataDir: string
-  /** Told of connections that break while nobody uses them. */
+  /** Called when an idle connection breaks. */
   onIdleError: (error: Error) => void
 }
 
-/** One, and one more for when it takes long; more at once would only wait for each other's rows. */
+/** A second commit helps while the first is slow. More would wait for each other's row locks. */
 const maxCommits = 2
 
 /**
- * The server ends a statement that takes too long, and says so. Where even that does not arrive, for this much longer
- * it is waited for: without an end, a connection that has gone dead without a word would be held on to for ever.
+ * PostgreSQL ends a statement that takes too long and reports it. If that report does not arrive within this time, the
+ * connection is given up: a dead connection would otherwise be held for ever.
  */
 const answerGraceMs = 1_000
 
 /**
- * The charge statement is planned once and not anew for each batch, which takes longer than to carry out a small one.
- * The plan has to be right for tables of any size, whatever they held when it was made: everything by index.
+ * Plans the charge statement once per connection: planning takes longer than charging a small batch. The plan must suit
+ * tables of any size, whatever they held when it was made, so every lookup uses an index.
  */
 const meteringPlans = `
   set plan_cache_mode = force_generic_plan;
@@ -59,23 +59,23 @@ const meteringPlans = `
   set enable_mergejoin = off;
   set jit = off`
 
-/** Of its time, what a metered call gives the database: its answer that nothing was counted is to come in time. */
+/** The share of a call's time that the database gets. The rest lets its refusal arrive before the call times out. */
 const meteringShare = 0.75
 
 /**
  * Opens the database.
- * @throws DataDirInUseError; whatever the embedded database fails to start with
+ * @throws DataDirInUseError; whatever the embedded database throws when it starts
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { server, dataDir, onIdleError } = options
   if (server) return openServer(server, onIdleError)
   const embedded = await (options.embedded ?? startEmbeddedDatabase(dataDir))
   const { host, port } = embedded
-  // The embedded database has a single session, so there is one connection, and it is kept when idle.
+  // The embedded database has a single session, so there is one connection, which is kept when idle.
   const pool = createPool(
     {
       ...{ host, port, user: 'postgres', database: 'postgres', max: 1, idleTimeoutMillis: 0 },
-      // The session outlives a connection: without this, what the last one prepared could not be prepared again.
+      // The session outlives the connection, and with it the prepared statements, whose names would be taken.
       onConnect: (client) => client.query('deallocate all'),
     },
     onIdleError,
@@ -100,7 +100,7 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
     {
       ...shared,
       max: maxCommits,
-      // A call would not wait for it any longer, and an attempt that hangs keeps the next one from being made.
+      // The call would have timed out, and an attempt that hangs blocks the next one.
       connectionTimeoutMillis: Math.min(connectTimeoutMs, meterTimeoutMs),
       statement_timeout: Math.ceil(meterTimeoutMs * meteringShare),
       onConnect: (client) => client.query(meteringPlans),
@@ -113,23 +113,22 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
 function createPool(config: PoolConfig, onIdleError: (error: Error) => void): Pool {
   const pool = new Pool({ application_name: 'latchkey', ...config })
   pool.on('connect', (client) => {
-    // The pool listens to a connection only while it is idle, and not while it is being closed: so this does.
+    // The pool listens for errors only while a connection is idle, and not while it closes.
     client.on('error', onIdleError)
-    closeWhenUseless(client)
+    closeWhenUnusable(client)
   })
   pool.on('error', () => {})
   return pool
 }
 
-/** PostgreSQL's code for a database that takes no writes: another may be the primary now, at the same address. */
+/** PostgreSQL's code for a read-only database: after a failover, the primary may be another server. */
 const readOnly = '25006'
 
 /**
- * Closes a connection on which an answer was given up on, for it may still come, and would then be taken for that to
- * the next statement; and one to a database that takes no writes. After a transaction, Prisma would give both back to
- * the pool.
+ * Closes a connection after a query timed out, because its late answer would be taken for the next statement's, and
+ * after a read-only error. Prisma would return both to the pool at the end of a transaction.
  */
-function closeWhenUseless(client: PoolClient): void {
+function closeWhenUnusable(client: PoolClient): void {
   const query = client.query.bind(client) as (...args: unknown[]) => unknown
   client.query = ((...args: unknown[]) => {
     const result = query(...args)

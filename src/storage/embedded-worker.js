@@ -1,6 +1,6 @@
 // @ts-check
 // Runs PGlite (PostgreSQL as WebAssembly) off the main thread, behind a Unix socket that speaks PostgreSQL's
-// protocol. Plain JavaScript, because a worker is loaded by Node.js itself, in tests as in the build.
+// protocol. Plain JavaScript, because Node.js itself loads workers, also in tests.
 import { once } from 'node:events'
 import { chmod, rename, rm, stat } from 'node:fs/promises'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
@@ -18,8 +18,8 @@ if (task === 'create') await create()
 else await serve()
 
 /**
- * A first start that is cut short leaves half a database, which no later one could open. So it is made under another
- * name, which it keeps until it is complete.
+ * An interrupted first start would leave half a database, which could never be opened. It is created under another
+ * name and renamed when it is complete.
  */
 async function create() {
   const unfinished = `${dataDir}.unfinished`
@@ -34,11 +34,11 @@ async function serve() {
     const creation = new Worker(new URL(import.meta.url), { workerData: { dataDir, task: 'create' } })
     await once(creation, 'exit')
   }
-  // PGlite makes its files readable to everyone.
+  // PGlite creates its files readable to everyone.
   await chmod(dataDir, 0o700)
 
   const database = await PGlite.create(dataDir, options)
-  // One is used at a time; but one that takes another's place comes before the other is quite gone.
+  // One is in use at a time, but a new connection may arrive before the old one has closed.
   const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 2 })
   await server.start()
 

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { tryLock } from 'fs-native-extensions'
 import { embeddedWorker } from '../paths.ts'
 
-/** The data directory belongs to a running process. */
+/** Another process is using the data directory. */
 export class DataDirInUseError extends Error {
   constructor(dataDir: string) {
     super(
@@ -17,7 +17,7 @@ export class DataDirInUseError extends Error {
 }
 
 export interface EmbeddedDatabase {
-  /** Where pg finds the socket: the directory and the port that its name is made of. */
+  /** The socket's directory, and the port in its name, as pg expects them. */
   host: string
   port: number
   stop(): Promise<void>
@@ -25,14 +25,14 @@ export interface EmbeddedDatabase {
 
 const port = 5432
 const socketName = `.s.PGSQL.${port}`
-/** A Unix socket's path has at most 103 bytes on macOS and 107 on Linux. */
+/** The limit for a Unix socket's path is 103 bytes on macOS and 107 on Linux. */
 const longestSocketPath = 103
 
 /**
- * Starts PostgreSQL as WebAssembly in a worker thread, on files in `<dataDir>/database`.
+ * Starts PostgreSQL as WebAssembly in a worker thread, with its files in `<dataDir>/database`.
  *
- * The lock is the operating system's, on an open file: it goes with the process, however that ends, so that
- * nothing stale is ever left behind. Two processes on one directory would destroy it.
+ * Two processes on one directory would corrupt it, so the directory is locked. The operating system releases the lock
+ * when the process ends, however it ends, so no stale lock remains.
  * @throws DataDirInUseError
  */
 export async function startEmbeddedDatabase(dataDir: string): Promise<EmbeddedDatabase> {
@@ -49,7 +49,7 @@ export async function startEmbeddedDatabase(dataDir: string): Promise<EmbeddedDa
     workerData: { dataDir: join(dataDir, 'database'), socketPath },
   })
   try {
-    // Rejects where the worker fails before it is ready.
+    // Rejects if the worker fails before it is ready.
     await once(worker, 'message')
   } catch (error) {
     await lock.close()
@@ -71,7 +71,7 @@ export async function startEmbeddedDatabase(dataDir: string): Promise<EmbeddedDa
   }
 }
 
-/** The data directory itself, or a private one with a short name where the socket's path would be too long. */
+/** The data directory, or a private one with a short name if the socket's path would be too long. */
 async function socketDirectory(dataDir: string): Promise<string> {
   if (Buffer.byteLength(join(dataDir, socketName)) <= longestSocketPath) return dataDir
   const directory = join(tmpdir(), `latchkey-${process.pid}`)

@@ -3,25 +3,25 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { Pool, PoolClient } from 'pg'
 import { migrationsDirectory } from '../paths.ts'
 
-/** Any number will do, as long as every server asks for the same lock. */
+/** An arbitrary number that every server uses. */
 const advisoryLock = 7_201_846_131
 
-/** For statements that may take long on a large database, or wait for another server's. */
-const inItsOwnTime = { query_timeout: 2_147_483_647 }
+/** For statements that may take long on a large database or wait for another server. */
+const withoutTimeLimit = { query_timeout: 2_147_483_647 }
 
 /**
- * PostgreSQL's codes for a role that may not change the schema, for a database that takes no writes, and for a
- * search_path of schemas that there are not.
+ * PostgreSQL's codes for a role that may not change the schema, a read-only database, and a search_path without any
+ * existing schema.
  */
 const refusesChange = /^(42501|25006|3F000)$/
 
-/** Not even a connection is to be had; the message says why. */
+/** The database cannot be connected to; the message says why. */
 export class NoConnectionError extends Error {}
 
-/** The database's schema is not the one that this version is made for. */
+/** The database's schema does not match this version. */
 export class SchemaError extends Error {}
 
-/** The table as Prisma itself creates it, so that `prisma migrate deploy` and the server agree. */
+/** As Prisma creates the table, so that `prisma migrate deploy` and the server agree. */
 const createMigrationsTable = `
   create table if not exists _prisma_migrations (
     id varchar(36) primary key not null,
@@ -35,23 +35,22 @@ const createMigrationsTable = `
   )`
 
 /**
- * Brings the schema up to date: applies the migrations that the database does not have yet, each in a transaction of
- * its own; one server at a time, the others wait. A role that may not change the schema is enough where it is up to
- * date. Returns the names of those it applied.
- * @throws NoConnectionError; SchemaError where the schema is newer or has been tampered with, or is older and may not
- * be changed; whatever a migration fails with
+ * Applies pending migrations, each in its own transaction, one server at a time. Returns the names of those it applied.
+ * If none is pending, a role that may not change the schema is enough.
+ * @throws NoConnectionError; SchemaError if the schema is newer, was changed, or is older and may not be changed;
+ * whatever a migration fails with
  */
 export async function migrate(pool: Pool): Promise<string[]> {
   const migrations = await readMigrations()
   const client = await pool.connect().catch((cause: NodeJS.ErrnoException) => {
-    // Of a name with several addresses Node.js gives only the code.
+    // For a name with several addresses, Node.js gives only a code.
     throw new NoConnectionError(cause.message || cause.code, { cause })
   })
   try {
     const pending = await pendingOf(client, migrations)
     return pending.length === 0 ? [] : await applyInTurn(client, migrations)
   } finally {
-    // With it goes what was changed of the session.
+    // Closes the connection, because its session settings were changed.
     client.release(true)
   }
 }
@@ -75,7 +74,7 @@ async function readMigrations(): Promise<Migration[]> {
 
 async function applyInTurn(client: PoolClient, migrations: readonly Migration[]): Promise<string[]> {
   await client.query('set statement_timeout = 0')
-  await client.query({ text: 'select pg_advisory_lock($1)', values: [advisoryLock], ...inItsOwnTime })
+  await client.query({ text: 'select pg_advisory_lock($1)', values: [advisoryLock], ...withoutTimeLimit })
   // Another server may have applied them while this one waited.
   const pending = await pendingOf(client, migrations)
   try {
@@ -96,7 +95,7 @@ async function applyInTurn(client: PoolClient, migrations: readonly Migration[])
   return pending.map(({ name }) => name)
 }
 
-/** The migrations that are yet to be applied, once it is seen that the others are those of this version. */
+/** The pending migrations, after checking that the applied ones are those of this version. */
 async function pendingOf(client: PoolClient, migrations: readonly Migration[]): Promise<Migration[]> {
   const applied = new Map((await readApplied(client)).map((row) => [row.migration_name, row]))
   const known = new Set(migrations.map(({ name }) => name))
@@ -133,7 +132,7 @@ async function readApplied(client: PoolClient) {
 async function applyOne(client: PoolClient, { name, sql, checksum }: Migration): Promise<void> {
   await client.query('begin')
   try {
-    await client.query({ text: sql, ...inItsOwnTime })
+    await client.query({ text: sql, ...withoutTimeLimit })
     await client.query(
       `insert into _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
        values ($1, $2, $3, now(), 1)`,

@@ -1,8 +1,8 @@
 import type { Pool, PoolClient, QueryConfig, QueryResult, QueryResultRow } from 'pg'
 
 /**
- * Sends a statement over a connection of the pool, and gives up as soon as `timeUp` says so: what was sent by then
- * may still be carried out, but its connection is closed, so that nobody else waits behind it.
+ * Sends a statement over one of the pool's connections and rejects as soon as `timeUp` aborts. A statement that was
+ * already sent may still be executed, but its connection is closed, so nothing waits behind it.
  * @throws the signal's reason; whatever the connection or the statement fails with
  */
 export function queryUntil<Row extends QueryResultRow>(
@@ -26,7 +26,7 @@ export function queryUntil<Row extends QueryResultRow>(
     if (timeUp.aborted) return reject(timeUp.reason)
     timeUp.addEventListener('abort', giveUp)
     pool.connect((connectError, connected) => {
-      // A connection that came too late is as good as any for the next one.
+      // Too late for this statement, but usable for the next.
       if (over) return connected?.release()
       client = connected
       if (connectError || !client) {

@@ -7,12 +7,12 @@ import type { PrismaClient } from '../generated/prisma/client.ts'
 /** DEFAULT_PLAN does not name a plan of the database. */
 export class UnknownDefaultPlanError extends Error {}
 
-/** The file to seed from cannot be read, or is no catalogue. */
+/** The file to seed from cannot be read or is not a catalogue. */
 export class CatalogueFileError extends Error {}
 
 /**
- * Fills a database that holds no plan from a catalogue file. Returns whether it did. Servers that start at
- * the same time may both do it: what they write is the same.
+ * Fills a database without plans from a catalogue file. Returns whether it did. Servers that start at the same time may
+ * all do it, because they write the same rows.
  * @throws CatalogueFileError
  */
 export async function seedCatalogue(
@@ -22,7 +22,7 @@ export async function seedCatalogue(
 ): Promise<boolean> {
   if ((await prisma.plan.count()) > 0) return false
   const { plans, apiCalls } = await readCatalogue(file)
-  // Plans come last: while there is none, an interrupted seeding begins anew.
+  // Plans come last: without one, an interrupted seeding starts again.
   for (const apiCall of apiCalls) await catalogue.saveApiCall(apiCall)
   for (const plan of plans) await catalogue.savePlan(plan)
   return true

@@ -1,4 +1,4 @@
-/** Prisma's codes for a database that is out of reach, closes the connection, or does not answer in time. */
+/** Prisma's codes for a database that is unreachable, closes the connection, or does not answer in time. */
 const prismaCodes = new Set([
   'P1000',
   'P1001',
@@ -12,7 +12,7 @@ const prismaCodes = new Set([
   'P2037',
 ])
 
-/** What Node.js says of connections. */
+/** Node.js's codes for failed connections. */
 const systemCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -24,22 +24,22 @@ const systemCodes = new Set([
 ])
 
 /**
- * PostgreSQL's classes of SQLSTATE for which the database, not the statement, is at fault: connection (08),
- * read-only (25006), resources (53), operator intervention and time-outs (57), system error (58), and a lock
- * that was not to be had in time (55P03). https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * PostgreSQL's SQLSTATE classes for faults of the database rather than the statement: connection (08), read-only
+ * (25006), resources (53), operator intervention and timeouts (57), system error (58), and a lock that was not
+ * available in time (55P03). https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const sqlStates = /^(08|53|57|58)...$|^25006$|^55P03$/
 
-/** pg says these without a code. */
+/** pg's errors without a code. */
 const messages =
   /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Cannot use a pool after calling end/
 
-/** Where Prisma keeps PostgreSQL's own code of what it has no code for. */
+/** Where Prisma keeps PostgreSQL's code if it has none of its own. */
 interface PrismaMeta {
   driverAdapterError?: { cause?: { originalCode?: unknown } }
 }
 
-/** Whether an error of Prisma's or pg's means that the database does not answer, as against a defect. */
+/** Whether an error from Prisma or pg means that the database is unavailable, rather than a defect. */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { code, errorCode, meta } = error as { code?: unknown; errorCode?: unknown; meta?: PrismaMeta }

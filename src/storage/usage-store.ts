@@ -15,7 +15,7 @@ export class SqlUsageStore implements UsageStore, LiveUsageStore {
   readonly #pool: Pool
   readonly #meteringPool: Pool
 
-  /** @param pool for reads  @param meteringPool for charges */
+  /** Reads use `pool`, charges use `meteringPool`. */
   constructor(pool: Pool, meteringPool: Pool) {
     this.#pool = pool
     this.#meteringPool = meteringPool

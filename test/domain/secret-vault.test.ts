@@ -4,7 +4,7 @@ import { SecretVault } from '../../src/domain/secret-vault.ts'
 const keyOf = (kid: string, byte: number) => ({ kid, key: new Uint8Array(32).fill(byte) })
 
 describe('the vault', () => {
-  it('gives back what was sealed, for the key that it was sealed for', async () => {
+  it('opens a secret only for the API key that it was sealed for', async () => {
     const vault = new SecretVault([keyOf('a', 1)])
     const jwe = (await vault.seal('the secret', 'key-1')) ?? ''
     expect(jwe).not.toContain('the secret')
@@ -12,7 +12,7 @@ describe('the vault', () => {
     expect(await vault.open(jwe, 'key-2')).toBeNull()
   })
 
-  it('opens what former keys have sealed, and seals with the first', async () => {
+  it('seals with the first encryption key, and opens with all of them', async () => {
     const former = (await new SecretVault([keyOf('a', 1)]).seal('old', 'k')) ?? ''
     const rotated = new SecretVault([keyOf('b', 2), keyOf('a', 1)])
     expect(await rotated.open(former, 'k')).toBe('old')
@@ -20,7 +20,7 @@ describe('the vault', () => {
     expect(await new SecretVault([keyOf('b', 2)]).open(current, 'k')).toBe('new')
   })
 
-  it('opens nothing without the key, with another one, or when tampered with', async () => {
+  it('does not open without the key, with another key, or after tampering', async () => {
     const jwe = (await new SecretVault([keyOf('a', 1)]).seal('x', 'k')) ?? ''
     expect(await new SecretVault([]).open(jwe, 'k')).toBeNull()
     expect(await new SecretVault([keyOf('a', 9)]).open(jwe, 'k')).toBeNull()
@@ -28,7 +28,7 @@ describe('the vault', () => {
     expect(await new SecretVault([keyOf('a', 1)]).open('garbage', 'k')).toBeNull()
   })
 
-  it('keeps nothing without a key', async () => {
+  it('seals nothing without an encryption key', async () => {
     expect(await new SecretVault([]).seal('x', 'k')).toBeNull()
   })
 })

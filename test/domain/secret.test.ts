@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { digestOf, generateSecret, isPrefix, isWellFormedSecret, startOf } from '../../src/domain/secret.ts'
 
 describe('secrets', () => {
-  it('are a prefix, 32 random base62 characters and 6 of their checksum', () => {
+  it('consist of a prefix, 32 random base62 characters and a checksum of 6', () => {
     const secret = generateSecret('lk')
     expect(secret).toMatch(/^lk_[0-9A-Za-z]{38}$/)
     expect(generateSecret('acme_live')).toMatch(/^acme_live_[0-9A-Za-z]{38}$/)
     expect(generateSecret('lk')).not.toBe(secret)
   })
 
-  it('have the CRC-32 of their random part, in base62, at their end', () => {
+  it('end with the CRC-32 of their random part in base62', () => {
     const random = 'A'.repeat(32)
     const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
     let rest = BigInt(crc32(random))
@@ -22,7 +22,7 @@ describe('secrets', () => {
     expect(isWellFormedSecret(`lk_${random}${checksum}`)).toBe(true)
   })
 
-  it('are well-formed only as they were made', () => {
+  it('are well-formed only if unchanged', () => {
     const secret = generateSecret('lk')
     expect(isWellFormedSecret(secret)).toBe(true)
     for (let at = 3; at < secret.length; at++) {

@@ -27,7 +27,7 @@ describe.runIf(inject('postgres') && inject('redis'))('two servers on one Postgr
     const watcher = new LiveUsageWatcher(there, customer.token)
     await watcher.until(({ events }) => events.length === 1)
     const gateway = await createGateway(here)
-    // Until the subscription has reached Redis a message may be lost; every call sends another.
+    // A message may be lost until Redis has confirmed the subscription, so this sends several.
     while (watcher.events.length === 1) await gateway.meter(secret)
     const { apiKeyCalls } = await gateway.meter(secret)
     await watcher.until(({ counts }) => counts.get(apiKey.id) === apiKeyCalls)

@@ -5,7 +5,7 @@ import { printedSchema } from '../../src/schema/index.ts'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
 
-/** What the contract says of every connection, without writing it out. */
+/** What the contract says about every connection in a comment. */
 const connection = (name: string, node: string) => `
   type ${name} {
     edges: [${name}Edge!]!
@@ -26,7 +26,7 @@ const contract = [
 ].join('\n')
 
 describe('schema.graphql', () => {
-  it('is what the code says', () => {
+  it('is up to date with the code', () => {
     expect(read('../../schema.graphql')).toBe(printedSchema())
   })
 
@@ -34,7 +34,7 @@ describe('schema.graphql', () => {
     expect(findBreakingChanges(buildSchema(contract), buildSchema(read('../../schema.graphql')))).toEqual([])
   })
 
-  it('would be told from a schema that does not', () => {
+  it('is compared by a check that finds breaking changes', () => {
     const broken = read('../../schema.graphql').replace('regeneratedAt: DateTime', 'regeneratedOn: DateTime')
     expect(findBreakingChanges(buildSchema(contract), buildSchema(broken))).toHaveLength(1)
   })

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startApp, type TestApp } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 
-describe('what an operation costs', () => {
+describe('the cost of an operation', () => {
   let app: TestApp
   let token: string
   beforeAll(async () => {
@@ -13,7 +13,7 @@ describe('what an operation costs', () => {
 
   const codeOf = async (query: string) => (await app.query(query, { as: token })).errors?.[0]?.extensions.code
 
-  it('counts the rows of a page and the months of a history that are asked for', async () => {
+  it('grows with the rows of a page and the months of a history', async () => {
     const history = (first: number, months: number) =>
       `{ account { apiKeys(first: ${first}) { nodes { id usageHistory(months: ${months}) { month calls } } } } }`
     expect(await codeOf(history(100, 12))).toBeUndefined()
@@ -24,7 +24,7 @@ describe('what an operation costs', () => {
     )
   })
 
-  it('lets the client area show a whole page of keys with all there is to show', async () => {
+  it('allows a whole page of keys with every field that the client area shows', async () => {
     const page = `{ account { name plan { name maxApiKeys } usage { calls quota remaining resetsAt } apiKeys(first: 100) {
       totalCount pageInfo { hasNextPage endCursor } edges { cursor node { id start note secret lastCallAt createdAt
       regeneratedAt access { mode apiCalls { name title category kind } } usage { calls lastCallAt } } } } } }`

@@ -12,7 +12,7 @@ import { describe, expect, it } from 'vitest'
 
 const schema = buildSchema(readFileSync('schema.graphql', 'utf8'))
 
-/** Everything in the schema that a person can look at in GraphiQL, by its coordinate, with its description. */
+/** Everything in the schema that GraphiQL shows: its coordinate and description. */
 function* described(): Generator<[coordinate: string, description: string]> {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isIntrospectionType(type) || isSpecifiedScalarType(type)) continue
@@ -29,7 +29,7 @@ function* described(): Generator<[coordinate: string, description: string]> {
   }
 }
 
-/** Words of the machinery, which mean nothing to who reads the schema. */
+/** Words for the implementation, which mean nothing to a reader of the schema. */
 const internals =
   /\b(prisma|pothos|postgres\w*|pglite|sql|redis|yoga|resolvers?|database|tables?|columns?|uuid|todo)\b/i
 

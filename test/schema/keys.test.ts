@@ -39,7 +39,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect(apiKeys.nodes.find(({ id }) => id === apiKey.id)?.secret).toBe(secret)
   })
 
-  it('shows the secret to nobody without keys:reveal', async () => {
+  it('shows a secret only to tokens with keys:reveal', async () => {
     const customer = await createCustomer(app)
     const reader = await app.token({ account: customer.externalId, scopes: ['keys:read'] })
     const { apiKeys } = await { ...customer, token: reader }.account()
@@ -51,7 +51,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect(data.account.apiKeys.nodes).toEqual([{ secret: null }])
   })
 
-  it('stores no secret as it is', async () => {
+  it('stores no secret in plain text', async () => {
     const customer = await createCustomer(app)
     const { secret } = await customer.addApiKey()
     const rows = await app.sql<{ digest: Uint8Array; sealed_secret: string }>(
@@ -64,7 +64,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect(rows.every(({ digest }) => digest.length === 32)).toBe(true)
   })
 
-  it('holds the limit of the plan under concurrent adds', async () => {
+  it('never exceeds the plan under concurrent adds', async () => {
     const customer = await createCustomer(app, { maxApiKeys: 7 })
     const results = await Promise.all(
       Array.from({ length: 25 }, () =>
@@ -83,7 +83,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect((await customer.account()).apiKeysRemaining).toBe(0)
   })
 
-  it('frees a place when a key is removed', async () => {
+  it('makes room for another key when one is removed', async () => {
     const customer = await createCustomer(app, { maxApiKeys: 2 })
     const { apiKey } = await customer.addApiKey()
     const { data } = await app.query(RemoveApiKey, { as: customer.token, variables: { id: apiKey.id } })
@@ -94,7 +94,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect(again.data.removeApiKey.__typename).toBe('NotFound')
   })
 
-  it('keeps the calls of a removed key in the month of its account', async () => {
+  it('keeps the calls of a removed key in its account’s month', async () => {
     const customer = await createCustomer(app, {})
     const gateway = await createGateway(app)
     const { apiKey, secret } = await customer.addApiKey()
@@ -103,7 +103,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect((await customer.account()).usage.calls).toBe(1)
   })
 
-  it('re-generates in place: same id, note, access and count, another secret', async () => {
+  it('regenerates in place: another secret, but the same id, note, access and count', async () => {
     const customer = await createCustomer(app, {})
     const gateway = await createGateway(app)
     const { apiKey, secret } = await customer.addApiKey({
@@ -142,7 +142,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect(data.setApiKeyNote).toMatchObject({ apiKey: { id, note: stored } })
   })
 
-  it('restricts to exactly the API calls named, none at all included', async () => {
+  it('restricts a key to exactly the named API calls, or to none', async () => {
     const customer = await createCustomer(app)
     const id = (await customer.account()).apiKeys.nodes[0]?.id ?? ''
     const configure = async (apiCalls: string[]) => {
@@ -158,7 +158,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect(await configure([])).toMatchObject({ apiKey: { access: { mode: 'RESTRICTED', apiCalls: [] } } })
   })
 
-  it('names every unknown API call, and changes nothing', async () => {
+  it('lists every unknown API call, and changes nothing', async () => {
     const customer = await createCustomer(app)
     const id = (await customer.account()).apiKeys.nodes[0]?.id ?? ''
     const access = { mode: 'RESTRICTED' as const, apiCalls: ['v3.ping', 'v3.nope', 'nil\u0000'] }
@@ -174,7 +174,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect((await customer.account()).apiKeys.totalCount).toBe(1)
   })
 
-  it('lists keys in the order they were added, page by page, and finds them by note and start', async () => {
+  it('lists keys page by page in the order of adding, and finds them by note and start', async () => {
     const customer = await createCustomer(app, { maxApiKeys: 10 })
     const added = []
     for (const note of ['100% Alpha', 'beta', 'alphabet', 'a_b'])
@@ -203,7 +203,7 @@ describe.each(databases)('keys on %s', (database) => {
     expect((await list('search: " "')).totalCount).toBe(4)
   })
 
-  it('tells the history of a key, a month an entry, newest first', async () => {
+  it('returns a key’s history by month, newest first', async () => {
     app.clock.set(new Date('2026-10-15T00:00:00Z'))
     const customer = await createCustomer(app, {})
     const gateway = await createGateway(app)
@@ -237,7 +237,7 @@ interface KeysPage {
 }
 
 describe('keys where secrets are not recoverable', () => {
-  it('shows a secret once, when it is made', async () => {
+  it('shows a secret only when it is created', async () => {
     const app = await startApp({ environment: { NODE_ENV: 'production', KEY_ENCRYPTION_KEYS: '' } })
     try {
       const customer = await createCustomer(app)

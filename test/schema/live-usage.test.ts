@@ -32,7 +32,7 @@ describe.each(databases)('live usage on %s', (database) => {
     return watcher
   }
 
-  it('begins with a snapshot of every key, and goes on with the keys whose count changed', async () => {
+  it('starts with a snapshot of every key and continues with the keys whose count changed', async () => {
     const customer = await createCustomer(app, { monthlyCallQuota: 100 })
     const [called, silent] = [await customer.addApiKey(), await customer.addApiKey()]
     await gateway.meter(called.secret)
@@ -56,7 +56,7 @@ describe.each(databases)('live usage on %s', (database) => {
     expect(watcher.events[1]?.apiKeys[0]?.lastCallAt).not.toBeNull()
   })
 
-  it('ends on the counts that are stored, in fewer events than there were calls', async () => {
+  it('ends at the stored counts, in fewer events than calls', async () => {
     const customer = await createCustomer(app, {})
     const keys = await Promise.all([customer.addApiKey(), customer.addApiKey()])
     const watcher = watch(customer)
@@ -101,7 +101,7 @@ describe.each(databases)('live usage on %s', (database) => {
     expect(watcher.events.at(-1)?.account.calls).toBe(1)
   })
 
-  it('tells of a new quota, when the plan is changed or the account changes plans', async () => {
+  it('reports a new quota when the plan changes or the account changes plans', async () => {
     const customer = await createCustomer(app, { monthlyCallQuota: 10 })
     const operator = await app.token({ scopes: ['admin'] })
     const watcher = watch(customer)
@@ -115,7 +115,7 @@ describe.each(databases)('live usage on %s', (database) => {
     await watcher.until(({ events }) => events.at(-1)?.account.quota === 50_000)
   })
 
-  it('tells only of the keys asked for, and of the account as a whole', async () => {
+  it('reports only the requested keys, and the whole account', async () => {
     const customer = await createCustomer(app, {})
     const [asked, other] = [await customer.addApiKey(), await customer.addApiKey()]
     const watcher = watch(customer, { apiKeyIds: [asked.apiKey.id, 'nonsense'] })
@@ -127,7 +127,7 @@ describe.each(databases)('live usage on %s', (database) => {
     expect([...watcher.counts.keys()]).toEqual([asked.apiKey.id])
   })
 
-  it('starts every count again when the month turns, without being asked', async () => {
+  it('resets every count when the month changes, without a call', async () => {
     const clock = app.clock
     clock.set(new Date('2027-01-31T23:59:30Z'))
     const customer = await createCustomer(app, { monthlyCallQuota: 5 })
@@ -147,7 +147,7 @@ describe.each(databases)('live usage on %s', (database) => {
     clock.set(new Date())
   })
 
-  it('gives a reader that stalls the newest counts when it reads again, not every one in between', async () => {
+  it('sends a stalled reader the newest counts when it reads again, not those in between', async () => {
     const customer = await createCustomer(app, {})
     const { secret, apiKey } = await customer.addApiKey()
     const accountId = await app.services.accounts.findOrCreate(customer.externalId)
@@ -164,7 +164,7 @@ describe.each(databases)('live usage on %s', (database) => {
     )
   })
 
-  it('lets an operator watch any account, and says what it needs', async () => {
+  it('lets an operator watch any account, and asks for one if none is named', async () => {
     const customer = await createCustomer(app, {})
     const { id: accountId } = await customer.account()
     const operator = await app.token({ scopes: ['admin'] })
@@ -175,7 +175,7 @@ describe.each(databases)('live usage on %s', (database) => {
     expect(JSON.stringify(lost.errors)).toContain('BAD_USER_INPUT')
   })
 
-  it('ends with the token that it was opened with', async () => {
+  it('ends when its token expires', async () => {
     const customer = await createCustomer(app, {})
     const token = await app.token({ account: customer.externalId, scopes: ['keys:read'], lifetime: '1h' })
     const client = webSocketClient(app, token)

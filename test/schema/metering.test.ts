@@ -18,7 +18,7 @@ describe.each(databases)('metering on %s', (database) => {
   })
   afterAll(() => app.stop())
 
-  it('admits a call, counts it, and tells the totals with it', async () => {
+  it('admits a call, counts it, and returns the totals including it', async () => {
     const customer = await createCustomer(app, { monthlyCallQuota: 10 })
     const { secret, apiKey } = await customer.addApiKey()
     await gateway.meter(secret)
@@ -50,7 +50,7 @@ describe.each(databases)('metering on %s', (database) => {
     expect((await customer.account()).usage).toMatchObject({ calls: 150, remaining: 0 })
   })
 
-  it('admits the first calls of a list that does not fit, in order', async () => {
+  it('admits the first calls of a list that exceeds the quota, in order', async () => {
     const customer = await createCustomer(app, { monthlyCallQuota: 3 })
     const [a, b] = [await customer.addApiKey(), await customer.addApiKey()]
     const calls = [a, b, a, b, a].map(({ secret }) => ({ secret, apiCall: 'v3.ping' }))
@@ -64,7 +64,7 @@ describe.each(databases)('metering on %s', (database) => {
     ])
   })
 
-  it('refuses by what is wrong first: the key, the API call, the access, the quota', async () => {
+  it('checks in this order: key, API call, access, quota', async () => {
     const customer = await createCustomer(app, { monthlyCallQuota: 0 })
     const restricted = await customer.addApiKey({ access: { mode: 'RESTRICTED', apiCalls: ['v3.ping'] } })
     const codeOf = async (secret: string, apiCall: string) => (await gateway.meter(secret, apiCall)).code
@@ -77,7 +77,7 @@ describe.each(databases)('metering on %s', (database) => {
     expect((await customer.account()).usage.calls).toBe(0)
   })
 
-  it('says of a denied call what the contract promises its caller', async () => {
+  it('gives a denied call the message of the contract', async () => {
     const customer = await createCustomer(app, {})
     const { secret } = await customer.addApiKey({ access: { mode: 'RESTRICTED', apiCalls: [] } })
     expect(await gateway.meter(secret)).toMatchObject({
@@ -87,7 +87,7 @@ describe.each(databases)('metering on %s', (database) => {
     })
   })
 
-  it('judges the very next call by a change of the key', async () => {
+  it('applies a change of a key to the next call', async () => {
     const customer = await createCustomer(app, {})
     const { secret, apiKey } = await customer.addApiKey()
     const change = async (document: never, variables: object) =>
@@ -112,7 +112,7 @@ describe.each(databases)('metering on %s', (database) => {
     expect((await customer.account()).usage.calls).toBe(3)
   })
 
-  it('starts every count and quota again at 00:00:00 UTC on the 1st', async () => {
+  it('resets every count and quota at 00:00:00 UTC on the 1st', async () => {
     const clock = app.clock
     clock.set(new Date('2026-12-31T23:59:58.000Z'))
     const customer = await createCustomer(app, { monthlyCallQuota: 1 })
@@ -132,7 +132,7 @@ describe.each(databases)('metering on %s', (database) => {
     clock.set(new Date())
   })
 
-  it('takes up to 1,000 calls at once, and none of more', async () => {
+  it('accepts up to 1,000 calls at once, and none of a longer list', async () => {
     const customer = await createCustomer(app, {})
     const { secret } = await customer.addApiKey()
     const callsOf = (count: number) => Array.from({ length: count }, () => ({ secret, apiCall: 'v3.ping' }))

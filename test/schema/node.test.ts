@@ -19,7 +19,7 @@ describe('node and nodes', () => {
   })
   afterAll(() => app.stop())
 
-  it('answer null in place of what is unknown, malformed or foreign, and the rest in order', async () => {
+  it('return objects in order, with null for unknown, malformed and foreign ids', async () => {
     const [mine, theirs] = [await createCustomer(app), await createCustomer(app)]
     const { id, apiKeys } = await mine.account()
     const foreign = await theirs.account()
@@ -58,7 +58,7 @@ describe('node and nodes', () => {
     }
   })
 
-  it('take up to 100 ids, and none of more', async () => {
+  it('accept up to 100 ids, and none of a longer list', async () => {
     const { token } = await createCustomer(app)
     const ask = (count: number) =>
       app.query<Nodes, object>(nodes, {

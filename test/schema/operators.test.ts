@@ -40,7 +40,7 @@ describe('operators', () => {
     expect(data.legacy).toEqual([{ name: 'v1.api-status' }, { name: 'v1.server-agent-id' }])
   })
 
-  it('make and change a plan, with limits beyond 2^31', async () => {
+  it('create and change a plan, with limits beyond 2^31', async () => {
     const made = await savePlan({
       slug: 'huge',
       name: 'Huge',
@@ -63,7 +63,7 @@ describe('operators', () => {
     expect(await savePlan(input)).toMatchObject({ __typename: 'InvalidInput', issues: [{ path }] })
   })
 
-  it('make an account with its first key, and rename it', async () => {
+  it('create an account with its first key, and rename it', async () => {
     expect(await saveAccount('acme', 'business', 'Acme')).toMatchObject({
       account: { externalId: 'acme', name: 'Acme', plan: { slug: 'business' }, apiKeys: { totalCount: 1 } },
     })
@@ -76,12 +76,12 @@ describe('operators', () => {
     })
   })
 
-  it('make no key on a plan that allows none', async () => {
+  it('create no key on a plan that allows none', async () => {
     await savePlan({ slug: 'none', name: 'None', maxApiKeys: 0 })
     expect(await saveAccount('keyless', 'none')).toMatchObject({ account: { apiKeys: { totalCount: 0 } } })
   })
 
-  it('down-grade an account without removing a key: it only stops adding', async () => {
+  it('downgrade an account without removing keys: only new ones are refused', async () => {
     const customer = await createCustomer(app, { maxApiKeys: 4 })
     const keys = [await customer.addApiKey(), await customer.addApiKey(), await customer.addApiKey()]
     await saveAccount(customer.externalId, 'free')
@@ -93,7 +93,7 @@ describe('operators', () => {
     for (const { secret } of keys) expect((await gateway.meter(secret)).admitted).toBe(true)
   })
 
-  it('change the quota of the very next call', async () => {
+  it('change the quota for the next call', async () => {
     const customer = await createCustomer(app, { monthlyCallQuota: 1 })
     const gateway = await createGateway(app)
     const { secret } = await customer.addApiKey()
@@ -109,7 +109,7 @@ describe('operators', () => {
     })
   })
 
-  it('add an API call, which keys can be restricted to from then on', async () => {
+  it('add an API call that keys can then be restricted to', async () => {
     const input = { name: 'v4.new', title: 'New', category: 'Newer', kind: 'WRITE' as const }
     const { data } = await app.query(SaveApiCall, { as: operator, variables: { input } })
     expect(data.saveApiCall).toMatchObject({ apiCall: input })
@@ -131,7 +131,7 @@ describe('operators', () => {
     })
   })
 
-  it('list accounts, newest first, page by page, and find them by external id or name', async () => {
+  it('list accounts page by page, newest first, and find them by external id or name', async () => {
     for (let i = 0; i < 5; i++) await saveAccount(`listed-${i}`, 'free', `Name ${i}`)
     const list = async (args: string) => {
       const query = `{ accounts(${args}) { totalCount pageInfo { endCursor hasNextPage } nodes { externalId } } }`

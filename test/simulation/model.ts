@@ -2,7 +2,7 @@ import type { Access } from '../../src/domain/access.ts'
 import type { DecisionCode } from '../../src/domain/metering/decision.ts'
 import type { Month } from '../../src/domain/month.ts'
 
-/** What is true of a key, as whoever followed every event knows it. */
+/** The expected state of a key after all events so far. */
 export interface ModelKey {
   id: string
   account: ModelAccount
@@ -21,10 +21,10 @@ export interface ModelAccount {
   calls: Map<Month, number>
 }
 
-/** What the service must answer and store, held in memory. */
+/** What the service must answer and store, kept in memory. */
 export class Model {
   readonly accounts: ModelAccount[] = []
-  /** Secrets that were regenerated away or removed. */
+  /** Secrets of regenerated and removed keys. */
   readonly deadSecrets: string[] = []
   readonly knownApiCalls: ReadonlySet<string>
 
@@ -44,7 +44,7 @@ export class Model {
     return this.livingKeys.find((key) => key.secret === secret)
   }
 
-  /** What one call must be answered, were it the next; `taken` calls of its account have been admitted before it. */
+  /** The answer that a call must get if it is the next one after `taken` admitted calls of its account. */
   decide(secret: string, apiCall: string, month: Month, taken: number): DecisionCode {
     const key = this.keyOf(secret)
     if (!key) return 'KEY_INVALID'
@@ -53,7 +53,7 @@ export class Model {
     return (key.account.calls.get(month) ?? 0) + taken < key.account.quota ? 'ADMITTED' : 'QUOTA_EXCEEDED'
   }
 
-  /** Takes in calls that were counted. */
+  /** Adds calls that were counted. */
   count(key: ModelKey, month: Month, calls: number): void {
     key.calls.set(month, (key.calls.get(month) ?? 0) + calls)
     key.account.calls.set(month, (key.account.calls.get(month) ?? 0) + calls)

@@ -10,11 +10,11 @@ import { Model, type ModelAccount, type ModelKey } from './model.ts'
 import { World } from './world.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000)
-/** A restart of the embedded database takes a second, which most of its time goes into. */
+/** Most of the embedded database's time goes into restarts, a second each. */
 const eventsOn = { embedded: 120, PostgreSQL: 300 }
 const apiCalls = ['v3.ping', 'v3.account.limits', 'v3.uptime-monitors.list']
 
-/** Seeded events against the real services and a model of them; what G1 to G5 promise is checked after each. */
+/** Seeded events against the real services and a model of them. G1 to G5 are checked after each event. */
 class Simulation {
   readonly random: Random
   readonly model = new Model(apiCalls)
@@ -34,7 +34,7 @@ class Simulation {
     for (let i = 0; i < 3; i++) await this.#createAccount(`simulated-${i}`)
   }
 
-  /** Carries out one random event, and checks. Returns its name. */
+  /** Carries out a random event and checks the guarantees. Returns the event's name. */
   async step(): Promise<string> {
     const [name, event] = this.random.pick(this.#events)
     await event.call(this)
@@ -55,7 +55,7 @@ class Simulation {
     ['meter through a commit that fails after', () => this.#meterThroughFault('fails after')],
     ['regenerate while metering', this.#regenerateWhileMetering],
     ['change the plan', this.#changePlan],
-    ['month turn', this.#turnMonth],
+    ['new month', this.#startNextMonth],
     ['restart', this.#restart],
   ]
 
@@ -137,7 +137,7 @@ class Simulation {
     await this.world.services.catalogue.savePlan({ slug, name: slug, maxApiKeys, monthlyCallQuota })
   }
 
-  async #turnMonth(): Promise<void> {
+  async #startNextMonth(): Promise<void> {
     this.world.clock.set(firstInstantOf(addMonths(this.month, 1)))
   }
 
@@ -181,7 +181,7 @@ class Simulation {
     }
   }
 
-  /** G1 where an answer is lost: answered ≤ stored ≤ answered + unanswered. The model then goes on with what is stored. */
+  /** G1 when an answer is lost: answered ≤ stored ≤ answered + unanswered. The model then adopts the stored counts. */
   async #meterThroughFault(fault: 'fails before' | 'fails after'): Promise<void> {
     const calls = this.#someCalls()
     this.world.fault = fault
@@ -198,7 +198,7 @@ class Simulation {
     }
   }
 
-  /** G3: whatever is decided while it goes on, the old secret is refused on every call that begins after it. */
+  /** G3: the old secret is refused by every call that begins after the regeneration, whatever was decided during it. */
   async #regenerateWhileMetering(): Promise<void> {
     const key = this.#someKey()
     if (key?.access.mode !== 'FULL') return

@@ -11,13 +11,13 @@ import { SqlUsageStore } from '../../src/storage/usage-store.ts'
 import type { TestStorage } from '../support/app.ts'
 import { TestClock } from '../support/clock.ts'
 
-/** A commit that the next batch meets: one that never reaches the database, or one whose answer is lost. */
+/** The fate of the next commit: it never reaches the database, or its answer is lost. */
 export type Fault = 'fails before' | 'fails after'
 
-/** A commit whose answer is lost is read up to a second later, which most of the simulation's time would go into. */
+/** Speeds up the rereads after a lost answer, which are a second apart and would take most of the simulation's time. */
 const haste = 10
 
-/** The real services over a real database, with commits that fail when told to. */
+/** The real services over a real database, with commits that fail on demand. */
 export class World {
   readonly clock = new TestClock(new Date('2026-03-20T12:00:00Z'), haste)
   readonly #storage: TestStorage
@@ -41,7 +41,7 @@ export class World {
         AUTH_SECRET: 'x'.repeat(32),
         LIVE_INTERVAL_MS: '10',
         DEFAULT_PLAN: 'free',
-        // With the haste, as long as it is without either.
+        // Cancels out the haste.
         METER_TIMEOUT_MS: String(2_000 * haste),
       },
       () => ({ authSecret: '', encryptionKey: Buffer.alloc(32).toString('base64') }),
@@ -72,7 +72,7 @@ export class World {
     this.#running = undefined
   }
 
-  /** The subscriber of an account, there from the first time it is asked for. */
+  /** The subscriber of an account, created on first use. */
   watcher(accountId: string): Watcher {
     let watcher = this.#watchers.get(accountId)
     if (!watcher) {
@@ -82,7 +82,7 @@ export class World {
     return watcher
   }
 
-  /** What the database holds for a month: calls by account and by key. */
+  /** The calls that the database holds for a month, by account and by key. */
   async stored(month: Month): Promise<{ accounts: Map<string, number>; keys: Map<string, number> }> {
     const { prisma } = this.services
     const where = { month: new Date(`${month}-01T00:00:00Z`) }
@@ -109,7 +109,7 @@ export class World {
   }
 }
 
-/** Follows live counts by their rules, and notices when they break them. */
+/** Follows live counts and notices when they break their rules. */
 export class Watcher {
   readonly counts = new Map<string, number>()
   accountCalls = 0
@@ -124,7 +124,7 @@ export class Watcher {
     this.#done = this.#follow()
   }
 
-  /** Resolves when `condition` holds, fails when it does not within the second that G5 gives it (and some more). */
+  /** Resolves when `condition` holds. Fails if that takes much longer than the second that G5 allows. */
   async until(condition: () => boolean, withinMs = 5_000): Promise<void> {
     const timeout = AbortSignal.timeout(withinMs)
     while (!condition()) {

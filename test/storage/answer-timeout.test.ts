@@ -37,7 +37,7 @@ describe.runIf(inject('postgres'))('a database that does not answer in time', ()
     await storage.drop()
   })
 
-  it('is given up on, and counts as unavailable', async () => {
+  it('fails its statements, with errors that count as unavailable', async () => {
     for (const ask of [
       () => database.pool.query('select pg_sleep(3)'),
       () => database.prisma.$queryRaw`select pg_sleep(3)::text`,
@@ -49,7 +49,7 @@ describe.runIf(inject('postgres'))('a database that does not answer in time', ()
     expect((await database.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
   })
 
-  it('leaves no connection behind that it was given up on in a transaction, nor the next one without any', async () => {
+  it('closes a connection that timed out in a transaction, and opens another for the next one', async () => {
     const { port, pathname } = new URL(url)
     const network = await Network.to(Number(port || 5432))
     const server = { ...limits, url: `postgres://postgres@127.0.0.1:${network.port}${pathname}`, poolSize: 3 }
@@ -63,7 +63,7 @@ describe.runIf(inject('postgres'))('a database that does not answer in time', ()
         }),
       )
       expect([String(error), isUnavailable(error)]).toEqual([expect.any(String), true])
-      // The only connection of this pool: it is gone, and makes room for the next.
+      // The pool has one connection, so closing it makes room for the next.
       await vi.waitFor(() => expect(pool.totalCount).toBe(0))
       network.thaw()
       expect(await prisma.$queryRaw`select 3 as three`).toEqual([{ three: 3 }])
@@ -72,7 +72,7 @@ describe.runIf(inject('postgres'))('a database that does not answer in time', ()
     await network.cut()
   })
 
-  it('keeps no connection to a primary that has turned read-only, in a transaction or not', async () => {
+  it('closes connections to a primary that became read-only, in a transaction or not', async () => {
     const { pool, prisma, close } = await openDatabase({
       server: { ...limits, url: `${url}?options=-c%20default_transaction_read_only%3Don`, poolSize: 3 },
       dataDir: '',
@@ -90,7 +90,7 @@ describe.runIf(inject('postgres'))('a database that does not answer in time', ()
     await close()
   })
 
-  it('is waited for by migrations, which may take their time', async () => {
+  it('does not limit the time of migrations', async () => {
     const other = new pg.Client({ connectionString: url })
     await other.connect()
     await other.query('select pg_advisory_lock(7201846131)')

@@ -17,7 +17,7 @@ describe('the embedded database', () => {
     await storage.drop()
   })
 
-  it('takes a named statement again on the next connection, though its session stays the same', async () => {
+  it('prepares a named statement again on the next connection, although the session is the same', async () => {
     const statement = { name: 'a-name', text: 'select 1 as one' }
     expect((await database.pool.query(statement)).rows).toEqual([{ one: 1 }])
     const client = await database.pool.connect()
@@ -25,11 +25,11 @@ describe('the embedded database', () => {
     expect((await database.pool.query(statement)).rows).toEqual([{ one: 1 }])
   })
 
-  it('goes on after a statement was given up, which ends first', async () => {
+  it('goes on after a statement timed out, once that statement has ended', async () => {
     const { pool } = database
     const giveUp = new AbortController()
     const slow = queryUntil(pool, giveUp.signal, { text: 'select sum(n) from generate_series(1, 3e6) as n' })
-    // Sent: it has the one connection.
+    // It was sent, because it has the one connection.
     await vi.waitFor(() => expect([pool.totalCount, pool.idleCount]).toEqual([1, 0]))
     giveUp.abort(new Error('It takes too long.'))
     await expect(slow).rejects.toThrow('It takes too long.')

@@ -24,7 +24,7 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
     await storage.drop()
   })
 
-  it('are applied once, by whichever of ten servers comes first', async () => {
+  it('are applied once when ten servers start at the same time', async () => {
     const applied = await Promise.all(Array.from({ length: 10 }, () => migrate(connect())))
     expect(applied.filter((names) => names.length > 0)).toHaveLength(1)
     const { rows } = await connect().query(
@@ -34,7 +34,7 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
     expect(rows.every(({ finished_at }) => finished_at !== null)).toBe(true)
   })
 
-  it('that this version does not know are refused with a sentence', async () => {
+  it('that this version does not know are refused with an explanation', async () => {
     const pool = connect()
     await migrate(pool)
     await pool.query(
@@ -43,7 +43,7 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
     await expect(migrate(pool)).rejects.toThrow(/29990101000000_later.*does not know/)
   })
 
-  it('that were changed after they had been applied, or did not finish, are refused', async () => {
+  it('that were changed after they were applied, or did not finish, are refused', async () => {
     const pool = connect()
     await migrate(pool)
     await pool.query("update _prisma_migrations set checksum = 'another'")
@@ -52,13 +52,13 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
     await expect(migrate(pool)).rejects.toThrow(/did not finish/)
   })
 
-  it('are not asked for where there are none to apply: a role that may not change the schema will do', async () => {
+  it('need no role that may change the schema if none is pending', async () => {
     const pool = connect()
     await migrate(pool)
     await withRole(async (restricted) => expect(await migrate(restricted)).toEqual([]))
   })
 
-  it('that a role may not apply are told in a sentence: the schema is older than this version', async () => {
+  it('that the role may not apply are refused with an explanation: the schema is older than this version', async () => {
     await withRole(async (restricted) => {
       await expect(migrate(restricted)).rejects.toThrow(SchemaError)
       await expect(migrate(restricted)).rejects.toThrow(
@@ -67,13 +67,13 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
     })
   })
 
-  it('that cannot be applied because the database takes no writes are told in a sentence', async () => {
+  it('that cannot be applied to a read-only database are refused with an explanation', async () => {
     const readOnly = connectTo(storage, 1, '-c default_transaction_read_only=on')
     pools.push(readOnly)
     await expect(migrate(readOnly)).rejects.toThrow(/is older than .*read-only/)
   })
 
-  /** Connects as a role that may read and write tables, and make none. */
+  /** Connects as a role that may read and write tables but not create any. */
   async function withRole(use: (pool: pg.Pool) => Promise<void>): Promise<void> {
     const admin = connect()
     const role = `latchkey_test_${process.pid}_${Date.now()}`
@@ -87,7 +87,7 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
     await admin.query(`drop role ${role}`)
   }
 
-  it('leave a database that ten servers start on at once with one catalogue', async () => {
+  it('leave one catalogue when several servers start on an empty database at the same time', async () => {
     const apps = await Promise.all(Array.from({ length: 5 }, () => startApp({ storage })))
     const [app] = apps
     const [counts] =
@@ -101,7 +101,7 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
 })
 
 describe('the embedded database', () => {
-  it('is refused to a second process while the first has it, and free again afterwards', async () => {
+  it('is refused to a second process while the first uses it, and free again afterwards', async () => {
     const storage = await createStorage('embedded')
     const open = () => openDatabase({ dataDir: storage.environment.DATA_DIR ?? '', onIdleError: () => {} })
     const first = await open()

@@ -6,7 +6,7 @@ import { connectTo, createStorage, startApp, type TestApp, type TestStorage } fr
 import { createCustomer } from '../support/customer.ts'
 import { Random } from '../support/random.ts'
 
-/** A signal that never says that time is up. */
+/** A signal that never aborts. */
 const inTime = new AbortController().signal
 
 describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
@@ -31,7 +31,7 @@ describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
     await storage.drop()
   })
 
-  it('never deadlocks, however the batches of several servers overlap, and spends each quota exactly', async () => {
+  it('never deadlocks while batches of several servers overlap, and uses each quota exactly', async () => {
     const random = new Random(7)
     const stores = pools.map((pool) => new SqlUsageStore(pool, pool))
     const at = new Date('2026-05-05T05:05:05Z')
@@ -62,7 +62,7 @@ describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
     expect(Number(keys._sum.calls)).toBe([...admitted.values()].reduce((sum, calls) => sum + calls, 0))
   })
 
-  it('counts all of an account that fits and none of one that does not, in the same commit', async () => {
+  it('charges all calls of an account that fit and none of one whose calls do not, in one commit', async () => {
     const [store] = pools.map((pool) => new SqlUsageStore(pool, pool))
     const at = new Date('2026-06-06T06:06:06Z')
     const groupOf = (secret: string | undefined, calls: number) => ({

@@ -5,7 +5,7 @@ import type { CallGroup, Charge, UsageStore } from '../../../src/domain/metering
 import { generateSecret } from '../../../src/domain/secret.ts'
 import { OverloadedError, UnavailableError } from '../../../src/errors.ts'
 
-/** A store whose commits end when the test says so, and which admits everything. */
+/** A store that admits everything and whose commits end when the test says so. */
 class HeldStore implements UsageStore {
   readonly commits: { groups: readonly CallGroup[]; end: (error?: Error) => void }[] = []
   #calls = 0
@@ -29,7 +29,7 @@ class HeldStore implements UsageStore {
   }
 }
 
-/** A clock whose timers go off when the test says so. */
+/** A clock whose timers fire when the test says so. */
 class HeldClock implements Clock {
   readonly timers: { waitMs: number; callback: () => void }[] = []
   now = systemClock.now
@@ -43,7 +43,7 @@ class HeldClock implements Clock {
     }
   }
 
-  /** The timer that was set as the nth, from 0. */
+  /** Fires the nth timer that was set, from 0. */
   fire(index: number): void {
     this.timers[index]?.callback()
   }
@@ -52,7 +52,7 @@ class HeldClock implements Clock {
 const call = { secret: generateSecret('lk'), apiCall: 'v3.ping' }
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-/** Ends commits, each as soon as it has begun. */
+/** Ends each of these commits as soon as it has begun. */
 async function endCommits(store: HeldStore, from: number, to: number): Promise<void> {
   for (let commit = from; commit <= to; commit++) {
     while (store.commits.length <= commit) await turn()
@@ -66,7 +66,7 @@ function meterOver(store: UsageStore, options: Partial<MeterOptions> = {}) {
 }
 
 describe('the meter', () => {
-  it('puts what arrives in one turn into one commit, the same key and API call as one group', async () => {
+  it('commits all calls of one turn together, and groups those with the same key and API call', async () => {
     const store = new HeldStore()
     const meter = meterOver(store)
     const decisions = Promise.all([meter.admit([call]), meter.admit([call, call])])
@@ -78,7 +78,7 @@ describe('the meter', () => {
     ).toEqual([1, 2, 3])
   })
 
-  it('lets the next batch fill while a commit is under way, and begins another beside it only when it is slow', async () => {
+  it('fills the next batch while a commit is under way, and commits it alongside only if that commit is slow', async () => {
     const store = new HeldStore()
     const clock = new HeldClock()
     let now = 0
@@ -93,7 +93,7 @@ describe('the meter', () => {
     await admit(2)
     await admit(2)
     expect(committed()).toEqual([1])
-    // No further call comes: it is the timer that looks again.
+    // No further call arrives, so the timer has to dispatch the batch.
     now += 10
     clock.timers.find(({ waitMs }) => waitMs === 10)?.callback()
     await turn()
@@ -110,7 +110,7 @@ describe('the meter', () => {
     await Promise.all(decisions)
   })
 
-  it('begins a second commit beside another when many calls wait', async () => {
+  it('commits a large batch alongside another', async () => {
     const store = new HeldStore()
     const meter = meterOver(store, { maxCommits: 2, elapsed: () => 0 })
     const decisions = [meter.admit([call])]
@@ -125,7 +125,7 @@ describe('the meter', () => {
     await Promise.all(decisions)
   })
 
-  it('never answers before the commit', async () => {
+  it('never answers a call before its commit', async () => {
     const store = new HeldStore()
     let answered = false
     const decision = meterOver(store)
@@ -137,7 +137,7 @@ describe('the meter', () => {
     await decision
   })
 
-  it('answers malformed secrets without the database', async () => {
+  it('answers malformed secrets without asking the database', async () => {
     const store = new HeldStore()
     expect(await meterOver(store).admit([{ secret: 'nonsense', apiCall: 'v3.ping' }])).toEqual([
       { code: 'KEY_INVALID' },
@@ -145,7 +145,7 @@ describe('the meter', () => {
     expect(store.commits).toHaveLength(0)
   })
 
-  it('answers UNAVAILABLE when a commit fails, sends nothing again, and goes on', async () => {
+  it('answers UNAVAILABLE when a commit fails, never sends it again, and goes on', async () => {
     const store = new HeldStore()
     let inDoubt = 0
     const meter = meterOver(store, { inDoubt: () => inDoubt++ })
@@ -161,7 +161,7 @@ describe('the meter', () => {
     expect(await next).toMatchObject([{ code: 'ADMITTED' }])
   })
 
-  it('refuses at once what would make more calls wait than allowed, and admits again when they are answered', async () => {
+  it('refuses at once when too many calls are waiting, and admits again once they are answered', async () => {
     const store = new HeldStore()
     const meter = meterOver(store, { maxWaitingCalls: 3 })
     const waiting = meter.admit([call, call, call])
@@ -175,7 +175,7 @@ describe('the meter', () => {
     expect(await next).toMatchObject([{ code: 'ADMITTED' }])
   })
 
-  it('refuses calls that would wait too long, by what calls have taken when there were many', async () => {
+  it('refuses calls whose estimated wait is too long', async () => {
     const store = new HeldStore()
     let now = 0
     const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 10, maxWaitMs: 100, elapsed: () => now })
@@ -189,7 +189,7 @@ describe('the meter', () => {
       await decisions
     }
     for (let i = 0; i < 50; i++) await commitIn(50)
-    // 5 ms a call: with 20 waiting it is 100 ms.
+    // At 5 ms per call, 20 waiting calls mean 100 ms.
     const waiting = [meter.admit(calls(10)), meter.admit(calls(11))]
     expect(meter.isFull).toBe(true)
     await expect(meter.admit([call])).rejects.toBeInstanceOf(OverloadedError)
@@ -202,7 +202,7 @@ describe('the meter', () => {
     await Promise.all(more)
   })
 
-  it('reckons with all that calls take, not just their commits', async () => {
+  it('estimates the wait from all the time that calls take, not just from their commits', async () => {
     const store = new HeldStore()
     let now = 0
     const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 10, maxWaitMs: 100, elapsed: () => now })
@@ -210,7 +210,7 @@ describe('the meter', () => {
     for (let batch = 0; batch < 50; batch += 2) {
       const waiting = [meter.admit(calls(10)), meter.admit(calls(10))]
       for (const commit of [batch, batch + 1]) {
-        // The server has something else to do before it sends the batch, which is committed in no time.
+        // The server is busy with other work before it sends the batch, which then commits at once.
         now += 45
         while (store.commits.length <= commit) await turn()
         now += 5
@@ -224,7 +224,7 @@ describe('the meter', () => {
     await Promise.all(more)
   })
 
-  it('does not take the time of a commit that failed for what calls take', async () => {
+  it('ignores failed commits in its estimate', async () => {
     const store = new HeldStore()
     let now = 0
     const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 10, maxWaitMs: 100, elapsed: () => now })
@@ -243,7 +243,7 @@ describe('the meter', () => {
     await Promise.all(more)
   })
 
-  it('stays full until half of what may wait is answered', async () => {
+  it('stays full until half of the calls that may wait are answered', async () => {
     const store = new HeldStore()
     const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 1, maxWaitingCalls: 4 })
     const waiting = [meter.admit([call]), meter.admit([call]), meter.admit([call]), meter.admit([call])]
@@ -259,7 +259,7 @@ describe('the meter', () => {
     await Promise.all(waiting)
   })
 
-  it('lets as many wait as can be committed at once, however long that takes', async () => {
+  it('lets as many calls wait as can be committed at once, whatever the estimate', async () => {
     const store = new HeldStore()
     let now = 0
     const meter = meterOver(store, { maxCommits: 2, maxBatchCalls: 2, maxWaitMs: 10, elapsed: () => now })
@@ -274,7 +274,7 @@ describe('the meter', () => {
     await Promise.all(waiting)
   })
 
-  it('gives up what hangs when its time is up, and commits what came after it', async () => {
+  it('abandons a commit that times out, and commits the next batch', async () => {
     const store = new HeldStore()
     const clock = new HeldClock()
     let inDoubt = 0
@@ -293,7 +293,7 @@ describe('the meter', () => {
     expect(inDoubt).toBe(1)
   })
 
-  it('gives up what waits behind commits that hang, without sending it, and says that it was not counted', async () => {
+  it('drops a batch that times out behind a hanging commit, and reports that it was not counted', async () => {
     const store = new HeldStore()
     const clock = new HeldClock()
     let inDoubt = 0
@@ -310,7 +310,7 @@ describe('the meter', () => {
     expect([store.commits.length, inDoubt]).toEqual([1, 0])
   })
 
-  it('says that there is too much to do where calls wait too long and others are answered meanwhile', async () => {
+  it('answers OVERLOADED if a batch times out while the database answers others', async () => {
     const store = new HeldStore()
     const clock = new HeldClock()
     const meter = meterOver(store, { clock, maxCommits: 1 })
@@ -329,7 +329,7 @@ describe('the meter', () => {
     expect(store.commits).toHaveLength(2)
   })
 
-  it('gives calls their own time, whatever nonsense was asked before them', async () => {
+  it('starts the time limit with the first well-formed call', async () => {
     const store = new HeldStore()
     const clock = new HeldClock()
     const meter = meterOver(store, { clock })
@@ -342,7 +342,7 @@ describe('the meter', () => {
     await asked
   })
 
-  it('measures calls from their own arrival, not from that of a malformed secret long before', async () => {
+  it('measures a batch from its first well-formed call, not from a malformed secret long before', async () => {
     const store = new HeldStore()
     let now = 0
     const meter = meterOver(store, { maxCommits: 1, maxBatchCalls: 10, maxWaitMs: 100, elapsed: () => now })
@@ -358,7 +358,7 @@ describe('the meter', () => {
     await Promise.all(waiting)
   })
 
-  it('stops when every call that it took is answered, and takes no more', async () => {
+  it('refuses calls once it stops, and stops when every accepted call is answered', async () => {
     const store = new HeldStore()
     const meter = meterOver(store)
     const waiting = meter.admit([call])
