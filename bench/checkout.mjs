@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -47,13 +47,16 @@ export async function startCheckout(directory, { databaseUrl } = {}) {
       ...(databaseUrl === undefined ? { DATA_DIR: join(scratch, 'data') } : { DATABASE_URL: databaseUrl }),
     },
   })
-  const killed = () => child.kill('SIGKILL')
-  process.once('exit', killed)
   const exited = new Promise((done) => child.once('exit', done))
+  const abandon = () => {
+    child.kill('SIGKILL')
+    rmSync(scratch, { recursive: true, force: true })
+  }
+  process.once('exit', abandon)
   const stop = async () => {
-    killed()
+    process.off('exit', abandon)
+    child.kill('SIGKILL')
     await exited
-    process.off('exit', killed)
     await log.close()
     await rm(scratch, { recursive: true, force: true })
   }

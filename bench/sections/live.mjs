@@ -55,9 +55,8 @@ async function watched(kind, count, measureMs) {
   const metered = await meterForSubscribers({ url, token, cpu, keys, warmupMs: 1_000, measureMs })
   const after = await server.ask({ kind: 'usage' })
   const report = await watchers.report()
-  // In this order, as the plain server reports every socket that breaks while it writes.
-  await server.stop()
   await watchers.close()
+  await server.stop()
   const cpuUs = after.cpu.user + after.cpu.system - idle.cpu.user - idle.cpu.system
   return {
     ...summaryOf([{ ...metered, ...report }]),
