@@ -47,7 +47,7 @@ class ExampleGateway {
     this.#secret = secret
     this.#child = spawn(process.execPath, [file], {
       env: { PATH: process.env.PATH, LATCHKEY_URL: url, GATEWAY_TOKEN: token },
-      stdio: ['pipe', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'ignore'],
     })
     this.#exited = once(this.#child, 'exit')
     if (!this.#child.stdout) throw new Error('The example has no standard output.')

@@ -18,7 +18,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       input: { page: resolve(web, 'index.html'), 'latchkey-keys': resolve(web, 'src/element.tsx') },
-      // Directives of React's server components mean nothing here.
+      // Directives for React server components are irrelevant here.
       onLog: (level, log, handle) => log.code === 'MODULE_LEVEL_DIRECTIVE' || handle(level, log),
       preserveEntrySignatures: 'allow-extension',
       output: {

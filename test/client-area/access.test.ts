@@ -27,20 +27,20 @@ describe.runIf(hasBrowser)('Configure Access', () => {
   const dialog = () => tab.page.getByRole('dialog', { name: 'Configure Access' })
   const radio = (name: RegExp) => dialog().getByRole('radio', { name })
   const tick = (name: RegExp | string) => dialog().getByRole('checkbox', { name, exact: true })
-  const chosen = (count: string) => dialog().getByText(`${count} of 41 chosen`).waitFor()
+  const chosen = (count: string) => dialog().getByText(`${count} of 41 selected`).waitFor()
   const names = async () => (await area.firstKey()).access.apiCalls.map(({ name }) => name).toSorted()
   async function save() {
     await dialog().getByRole('button', { name: 'Save access' }).click()
     await dialog().waitFor({ state: 'detached' })
   }
 
-  it('restricts a key to chosen calls, shows it by its colour, and gives it full access again', async () => {
+  it('restricts a key to selected calls, shows it by its colour, and gives it full access again', async () => {
     const colour = () => accessButton().evaluate((element) => getComputedStyle(element).backgroundColor)
     expect(await radio(/^Full access/).isChecked()).toBe(true)
     const full = await colour()
-    await radio(/^Only chosen calls/).check()
+    await radio(/^Only selected calls/).check()
     await chosen('0')
-    await dialog().getByText('With nothing chosen, every call of this key is refused.').waitFor()
+    await dialog().getByText('With nothing selected, every call with this key is refused.').waitFor()
     await tick(/^Ping/).check()
     await tick(/^Uptime report/).check()
     await chosen('2')
@@ -59,9 +59,9 @@ describe.runIf(hasBrowser)('Configure Access', () => {
     expect((await area.firstKey()).access.mode).toBe('FULL')
   })
 
-  it('ticks whole categories and all reads, and half of them when some are chosen', async () => {
+  it('selects whole categories and all reads, and marks partly selected ones', async () => {
     const isHalf = (name: string) => tick(name).evaluate((box) => (box as HTMLInputElement).indeterminate)
-    await radio(/^Only chosen calls/).check()
+    await radio(/^Only selected calls/).check()
     await tick('Private notes').check()
     await chosen('4')
     await tick(/^Read private notes/).uncheck()
@@ -70,7 +70,7 @@ describe.runIf(hasBrowser)('Configure Access', () => {
     await tick('Private notes').check()
     await tick('Private notes').uncheck()
     await chosen('0')
-    await tick('All calls that only read').check()
+    await tick('All read-only calls').check()
     const { data } = await area.app.query<{ apiCalls: { name: string; kind: string }[] }, object>(
       '{ apiCalls { name kind } }',
       { as: area.customer.token },
@@ -82,11 +82,11 @@ describe.runIf(hasBrowser)('Configure Access', () => {
     expect(await names()).toEqual(reads.toSorted())
   })
 
-  it('finds calls by name, title and category, and ticks what was found', async () => {
-    await radio(/^Only chosen calls/).check()
+  it('finds calls by name, title and category, and selects what was found', async () => {
+    await radio(/^Only selected calls/).check()
     const search = dialog().getByRole('searchbox', { name: 'Search calls' })
     await search.fill('server AGENT list')
-    await dialog().getByText('No call has this in its name or category.').waitFor()
+    await dialog().getByText('No call’s name or category matches.').waitFor()
     await search.fill('windows ADD')
     expect(await dialog().getByRole('checkbox').count()).toBe(2)
     await tick('Maintenance windows').check()
@@ -97,8 +97,8 @@ describe.runIf(hasBrowser)('Configure Access', () => {
     expect(await names()).toEqual(['v3.maintenance-windows.add'])
   })
 
-  it('changes nothing when it is left', async () => {
-    await radio(/^Only chosen calls/).check()
+  it('changes nothing when it is cancelled', async () => {
+    await radio(/^Only selected calls/).check()
     await tick(/^Ping/).check()
     await tab.page.keyboard.press('Escape')
     await dialog().waitFor({ state: 'detached' })

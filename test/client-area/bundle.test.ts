@@ -7,10 +7,10 @@ const folder = 'dist/client-area'
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
 const read = (path: string) => readFileSync(join(folder, path), 'utf8')
 
-/** What visitors download of JavaScript, at most. */
+/** The limit on gzipped JavaScript. */
 const mostGzippedBytes = 150_000
 
-describe('the page as it is built', () => {
+describe('the built page', () => {
   it('is small', () => {
     const scripts = files.filter((path) => path.endsWith('.js'))
     expect(scripts.length).toBeGreaterThan(1)
@@ -19,20 +19,20 @@ describe('the page as it is built', () => {
     expect(bytes).toBeLessThanOrEqual(mostGzippedBytes)
   })
 
-  it('has the element in one file, which loads no other', () => {
+  it('has the element in a single file that loads no others', () => {
     const element = read('latchkey-keys.js')
     expect(element).toContain('latchkey-keys')
     expect(element.match(/\b(?:from|import)\s*\(?\s*["'`](?:[./]|https?:)|@import|url\(/g) ?? []).toEqual([])
   })
 
-  it('needs nothing that a strict policy forbids', () => {
+  it('works under a strict Content-Security-Policy', () => {
     const html = read('index.html')
     expect(html.match(/<script(?![^>]*\ssrc=)[^>]*>|<style|\sstyle=|\son\w+=/g) ?? []).toEqual([])
     for (const path of files.filter((path) => path.endsWith('.js')))
       expect(read(path).match(/\beval\(|\bnew Function\(/g) ?? []).toEqual([])
   })
 
-  it('keeps no tokens: it knows of no storage and no cookies', () => {
+  it('uses neither browser storage nor cookies, so it stores no tokens', () => {
     for (const path of files.filter((path) => path.endsWith('.js')))
       expect(read(path).match(/\b(localStorage|sessionStorage|indexedDB|document\.cookie)\b/g) ?? []).toEqual(
         [],
@@ -41,7 +41,7 @@ describe('the page as it is built', () => {
 })
 
 describe('docs/client-area.md', () => {
-  it('has every property that a host page may set, and no other', () => {
+  it('lists every property that a host page may set, and no other', () => {
     const names = (text: string) => [...new Set(text.match(/--latchkey-[\w-]+/g))].toSorted()
     const documented = names(readFileSync('docs/client-area.md', 'utf8'))
     expect(documented).toEqual(names(readFileSync('web/src/styles/theme.css', 'utf8')))

@@ -5,7 +5,7 @@ import { ClientArea, type Tab } from '../support/client-area.ts'
 import { type ExampleHost, startExampleHost } from '../support/example-host.ts'
 import { freePort } from '../support/free-port.ts'
 
-describe.runIf(hasBrowser)('the client area in a host of another origin, in production', () => {
+describe.runIf(hasBrowser)('the client area in a host page of another origin, in production', () => {
   let area: ClientArea
   let host: ExampleHost
   let key: Awaited<ReturnType<ClientArea['firstKey']>>
@@ -38,7 +38,7 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
   const callsOf = async () => (await area.firstKey()).usage.calls
 
   describe('as an element', () => {
-    it('shows the keys with live counts, and can be used', async () => {
+    it('shows the keys with live counts, and works', async () => {
       const tab = await area.open({ url: host.origin })
       await tab.isLive()
       await area.gateway.meter(key.secret)
@@ -49,7 +49,7 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
       expect(tab.problems).toEqual([])
     })
 
-    it('is closed off from the styles of its host, and its host from those of the element', async () => {
+    it('is isolated from the styles of the host page, and vice versa', async () => {
       const tab = await area.open({ url: host.origin })
       await tab.isLive()
       await tab.page.evaluate(() => {
@@ -66,11 +66,11 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
       const [outside, inside] = [await looksOf('Outside'), await looksOf('Add a new API Key')]
       expect(outside).toMatchObject({ borderTopWidth: '7px', textTransform: 'uppercase' })
       expect(inside).toMatchObject({ borderTopWidth: '1px', textTransform: 'none' })
-      // The element's buttons are round, by a rule for all of them.
+      // A rule for all of the element's buttons rounds them.
       expect(outside.borderRadius).not.toBe(inside.borderRadius)
     })
 
-    it('says why its host has no token for it, and goes on when it has', async () => {
+    it('says why the host page has no token, and recovers when there is one', async () => {
       const tab = await area.newTab()
       await tab.page.route('**/token', (route) => route.fulfill({ status: 401 }))
       await tab.page.goto(host.origin)
@@ -82,7 +82,7 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
       await problem.waitFor({ state: 'detached' })
     })
 
-    it('can ask nothing from a site that CORS_ORIGINS does not name', async () => {
+    it('cannot use the API from a site that CORS_ORIGINS does not list', async () => {
       const tab = await area.open({ url: host.strangeOrigin })
       await tab.page.getByText('The server cannot be reached').first().waitFor()
       expect(await tab.row('').count()).toBe(0)
@@ -90,8 +90,8 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
     })
   })
 
-  describe('in a frame', () => {
-    it('takes its token from the host, and shows the keys with live counts', async () => {
+  describe('in an iframe', () => {
+    it('gets its token from the host page, and shows the keys with live counts', async () => {
       const tab = await area.open({ url: host.origin, path: '/iframe.html' })
       const frame = tab.page.frameLocator('iframe')
       await frame.getByText('Live', { exact: true }).waitFor()
@@ -102,15 +102,15 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
       expect(tab.problems).toEqual([])
     })
 
-    it('is shown by no other site', async () => {
+    it('cannot be framed by another site', async () => {
       const tab = await area.open({ url: host.strangeOrigin, path: '/iframe.html' })
       await expect.poll(() => tab.problems.join('\n'), { timeout: 10_000 }).toContain('frame-ancestors')
       expect(tab.page.frames().map((frame) => frame.url())).not.toContain(`${area.url}/`)
     })
   })
 
-  describe('in a window of its own', () => {
-    /** Opens the page from a page of this origin, which notes what it is asked. */
+  describe('in its own window', () => {
+    /** Opens the page from a page of this origin, which records the messages it receives. */
     async function openFrom(
       origin: string,
     ): Promise<{ opener: Tab; page: Page; asked(): Promise<string[]> }> {
@@ -128,8 +128,8 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
     }
 
     /**
-     * Hands the page that was opened a token, again and again: it may not be listening yet.
-     * @param giver the page that opened it, or one that was opened by that
+     * Sends the opened page a token repeatedly, because it may not be listening yet.
+     * @param giver the opener, or a page opened by it
      */
     const give = (giver: Page, token: string) =>
       giver.evaluate((token) => {
@@ -137,7 +137,7 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
         setInterval(() => latchkey.postMessage({ type: 'latchkey:token', token }, '*'), 50)
       }, token)
 
-    /** Resolves when a token has come to the page, from whomever. */
+    /** Resolves when the page has received a token from anyone. */
     const given = async (page: Page) => {
       await page.evaluate(() =>
         addEventListener('message', ({ data }) => document.body.setAttribute('data-given', data.type)),
@@ -145,14 +145,14 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
       await page.locator('body[data-given="latchkey:token"]').waitFor()
     }
 
-    it('takes its token from the site that opened it, where that is the host', async () => {
+    it('gets its token from the site that opened it, if that is the host', async () => {
       const { opener, page, asked } = await openFrom(host.origin)
       await expect.poll(asked, { timeout: 10_000 }).toContain(`latchkey:get-token of ${area.url}`)
       await give(opener.page, await area.customerToken())
       await page.getByText('Live', { exact: true }).waitFor()
     })
 
-    it('neither asks another site for a token nor takes one from it', async () => {
+    it('neither requests a token from another site nor accepts one from it', async () => {
       const { opener, page, asked } = await openFrom(host.strangeOrigin)
       const sent: string[] = []
       page.on('request', (request) => {
@@ -166,7 +166,7 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
       expect(await page.getByText(key.start).count()).toBe(0)
     })
 
-    it('takes none from another window of the host', async () => {
+    it('accepts none from another window of the host', async () => {
       const { opener, page, asked } = await openFrom(host.origin)
       await expect.poll(asked, { timeout: 10_000 }).toContain(`latchkey:get-token of ${area.url}`)
       const opened = opener.page.waitForEvent('popup')
@@ -179,7 +179,7 @@ describe.runIf(hasBrowser)('the client area in a host of another origin, in prod
       expect(await page.getByText(key.start).count()).toBe(0)
     })
 
-    it('says what to do where nobody opened it', async () => {
+    it('says what to do if no page opened it', async () => {
       const tab = await area.open()
       await tab.page.getByText('Open this page from your client area').first().waitFor()
       await tab.screenshot('embedding-nobody')

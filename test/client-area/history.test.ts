@@ -29,7 +29,7 @@ describe.runIf(hasBrowser)('counts', () => {
   const total = (calls: string) =>
     tab.page.locator('.stat-calls .count').getByText(calls, { exact: true }).waitFor()
 
-  it('tick as calls are made, light up, and stop at the quota', async () => {
+  it('increase as calls are made, are highlighted, and stop at the quota', async () => {
     tab = await area.open()
     await tab.isLive()
     await tab.shows(key.start, 0)
@@ -45,7 +45,7 @@ describe.runIf(hasBrowser)('counts', () => {
     expect(await tab.page.locator('.meter').first().getAttribute('data-level')).toBe('full')
   })
 
-  it('do not light up for whoever wants no motion', async () => {
+  it('are not highlighted with reduced motion', async () => {
     tab = await area.open({ reducedMotion: 'reduce' })
     await tab.isLive()
     await tab.shows(key.start, 0)
@@ -55,7 +55,7 @@ describe.runIf(hasBrowser)('counts', () => {
     expect(await lit.evaluate((count) => getComputedStyle(count).animationName)).toBe('none')
   })
 
-  it('begin again with the month, while the page is open', async () => {
+  it('restart with the month while the page is open', async () => {
     tab = await area.open()
     await tab.isLive()
     await meter(2)
@@ -64,7 +64,7 @@ describe.runIf(hasBrowser)('counts', () => {
     await tab.page.getByText('Calls in April 2026').waitFor()
     await tab.shows(key.start, 0)
     await total('0')
-    // That there was a call is still known.
+    // The time of the last call is still shown.
     await tab.row(key.start).locator('.cell-last time').waitFor()
     await meter()
     await tab.shows(key.start, 1)
@@ -93,13 +93,15 @@ describe.runIf(hasBrowser)('counts', () => {
       return { name: file.suggestedFilename(), text: await readFile(await file.path(), 'utf8') }
     }
 
-    it('are shown of a key as bars and as a table, and can be taken away', async () => {
+    it('are shown for a key as a chart and a table, and can be downloaded', async () => {
       await tab
         .row(key.start)
         .getByRole('button', { name: /^History/ })
         .click()
       await dialog()
-        .getByRole('img', { name: /^Bar chart .* 1,237 in all, the most in January 2026 with 1,200\.$/ })
+        .getByRole('img', {
+          name: /^Bar chart .* 1,237 in total, with the most in January 2026 \(1,200\)\.$/,
+        })
         .waitFor()
       const table = await rows()
       expect(table).toHaveLength(14)
@@ -122,10 +124,10 @@ describe.runIf(hasBrowser)('counts', () => {
       ])
     })
 
-    it('are shown of the account, and go on counting', async () => {
-      await tab.page.getByRole('button', { name: 'History of the account' }).click()
+    it('are shown for the account, and stay live', async () => {
+      await tab.page.getByRole('button', { name: 'Account history' }).click()
       await dialog()
-        .getByRole('img', { name: /1,251 in all/ })
+        .getByRole('img', { name: /1,251 in total/ })
         .waitFor()
       const table = await rows()
       expect(table[1]).toMatch(/^March 2026 so far\s+3$/)

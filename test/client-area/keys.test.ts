@@ -31,14 +31,14 @@ describe.runIf(hasBrowser)('the list of keys', () => {
   const noteBox = () => tab.page.getByRole('textbox', { name: 'Note' })
   const clipboard = () => tab.page.evaluate(() => navigator.clipboard.readText())
   const said = (text: string) => tab.page.getByRole('status').getByText(text).waitFor()
-  /** What has the focus, within the element. */
+  /** The focused element within the custom element. */
   const focused = () =>
     tab.page.evaluate(() => document.activeElement?.shadowRoot?.activeElement?.getAttribute('aria-label'))
   const isFocusWithin = (dialog: Locator) => () =>
     dialog.evaluate((dialog) => dialog.contains((dialog.getRootNode() as ShadowRoot).activeElement))
   const codeOf = async (secret: string, apiCall?: string) => (await area.gateway.meter(secret, apiCall)).code
 
-  it('shows of each key and of the account what there is to know', async () => {
+  it('shows all details of each key and of the account', async () => {
     await area.customer.addApiKey({ note: 'Reports', access: { mode: 'RESTRICTED', apiCalls: ['v3.ping'] } })
     for (let calls = 0; calls < 3; calls++) await area.gateway.meter(key.secret)
     await open()
@@ -52,7 +52,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await tab.shows(key.start, 3)
     await second.getByText('1 call', { exact: true }).waitFor()
     await second.locator('.cell-last').getByText('Never').waitFor()
-    const calls = tab.page.getByRole('meter', { name: /^Calls of this month/ })
+    const calls = tab.page.getByRole('meter', { name: /^Calls used this month/ })
     expect(await calls.getAttribute('aria-valuetext')).toBe('3 of 1,000')
     await tab.page.getByText('997 calls left').waitFor()
     const { resetsAt } = (await area.customer.account()).usage
@@ -69,7 +69,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     expect(await clipboard()).toBe(key.start)
   })
 
-  it('asks for the secret when it is to be shown, and not before', async () => {
+  it('fetches the secret when it is shown, and not before', async () => {
     const bodies: string[] = []
     tab = await area.newTab()
     tab.page.on('response', async (response) => {
@@ -89,7 +89,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await expect.poll(clipboard).toMatch(new RegExp(`^curl .*${key.secret}`))
   })
 
-  it('says how to get a new secret where there is none to be read again', async () => {
+  it('says how to get a new secret if the old one cannot be shown', async () => {
     await area.app.sql('update api_key set sealed_secret = null where start = $1', key.start)
     await open()
     await button(/^Show key: /).click()
@@ -98,11 +98,11 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await tab.page.getByRole('alertdialog', { name: 'Re-generate this API key?' }).waitFor()
   })
 
-  it('adds a key with note and access, shows its secret once, and is off at the limit of the plan', async () => {
+  it('adds a key with note and access, shows its secret once, and is disabled at the plan’s limit', async () => {
     await open()
     await button('Add a new API Key').click()
     await noteBox().fill('Deployments')
-    await tab.page.getByRole('radio', { name: /^Only chosen calls/ }).check()
+    await tab.page.getByRole('radio', { name: /^Only selected calls/ }).check()
     await tab.page.getByRole('checkbox', { name: /^Ping/ }).check()
     await button('Add API Key').click()
     const dialog = tab.page.getByRole('alertdialog', { name: 'Your new API key' })
@@ -124,11 +124,11 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     expect(await tab.page.getByRole('dialog').count()).toBe(0)
   })
 
-  it('says that the limit was reached elsewhere in the meantime, and leaves what was typed', async () => {
+  it('says that the limit was reached elsewhere in the meantime, and keeps the input', async () => {
     await open()
     await button('Add a new API Key').click()
     await noteBox().fill('Slower')
-    // The page is not to learn of it by what it asks again when it is told of a change.
+    // Keep the page from learning of it by refetching after a change.
     await tab.page.route('**/graphql', async (route) => {
       const isAdding = route.request().postData()?.includes('mutation AddApiKey')
       await (isAdding ? route.continue() : route.abort())
@@ -142,12 +142,12 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     tab.problems.length = 0
   })
 
-  it('re-generates a key after it has said what that does', async () => {
+  it('re-generates a key after explaining the effect', async () => {
     await area.gateway.meter(key.secret)
     await open()
     await button(/^Re-generate API Key: /).click()
     const question = tab.page.getByRole('alertdialog', { name: 'Re-generate this API key?' })
-    for (const text of [key.start, /The old secret stops working at once/, /It was last called/])
+    for (const text of [key.start, /The old secret stops working immediately/, /It was last called/])
       await question.getByText(text).waitFor()
     await question.getByRole('button', { name: 'Re-generate API Key' }).click()
     const dialog = tab.page.getByRole('alertdialog', { name: 'Your API key has a new secret' })
@@ -159,7 +159,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await tab.shows(start, 2)
   })
 
-  it('removes a key after it has named it, and then has room for another', async () => {
+  it('removes a key after naming it, which makes room for another', async () => {
     const { secret } = await area.customer.addApiKey({ note: 'Old server' })
     await open()
     await tab
@@ -174,7 +174,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await tab.page.keyboard.press('Enter')
     await question.getByRole('button', { name: 'Remove API Key' }).click()
     await tab.row('Old server').waitFor({ state: 'detached' })
-    // What opened the question is gone, so the focus goes to the head of the page.
+    // The button that opened the dialog is gone, so the focus moves to the top of the page.
     const tag = () => tab.page.evaluate(() => document.activeElement?.shadowRoot?.activeElement?.tagName)
     await expect.poll(tag).toBe('H1')
     expect(await codeOf(secret)).toBe('KEY_INVALID')
@@ -182,7 +182,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     expect(await button('Add a new API Key').getAttribute('aria-disabled')).toBe('false')
   })
 
-  it('takes a note with Enter or the save button, changes it, clears it, and leaves it with Esc', async () => {
+  it('saves a note with Enter or the button, changes it, clears it, and cancels with Esc', async () => {
     const noteIs = (note: string | null) => expect.poll(async () => (await area.firstKey()).note).toBe(note)
     await open()
     await button(/^Add note/).click()
@@ -204,7 +204,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await button(/^Add note/).waitFor()
   })
 
-  it('says what is wrong with a note, and lets it be mended', async () => {
+  it('says what is wrong with a note, and lets the customer correct it', async () => {
     await open()
     await button(/^Add note/).click()
     await noteBox().fill('bell\u0007')
@@ -216,7 +216,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await tab.row('bell').waitFor()
   })
 
-  it('can all be done by the keyboard, which dialogs keep and give back', async () => {
+  it('is fully usable by keyboard; dialogs trap the focus and return it', async () => {
     await open()
     const { keyboard } = tab.page
     const tabTo = async (name: RegExp) => {
@@ -243,7 +243,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await expect.poll(focused).toMatch(/^Show key/)
   })
 
-  it('is there to look at, but not to change, for a token that may only read', async () => {
+  it('is read-only for a token without keys:write', async () => {
     const token = await area.app.token({ account: area.customer.externalId, scopes: ['keys:read'] })
     tab = await area.newTab()
     await tab.page.route('**/client-area/session', (route) =>
@@ -252,7 +252,7 @@ describe.runIf(hasBrowser)('the list of keys', () => {
     await tab.page.goto(area.url)
     await tab.isLive()
     expect(await button('Add a new API Key').getAttribute('aria-disabled')).toBe('true')
-    await tab.page.getByText('You may look at the keys here, but not change them.').waitFor()
+    await tab.page.getByText('You can view the keys here, but not change them.').waitFor()
     expect(await button(/^(Remove|Re-generate)/).count()).toBe(0)
   })
 })

@@ -10,10 +10,10 @@ beforeAll(async () => {
 })
 afterAll(() => area?.stop())
 
-/** Every state of the page, each looked at by axe and in a picture of its own. */
+/** Every state of the page, checked with axe and saved as a screenshot. */
 describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (colorScheme) => {
   let tab: Tab
-  /** What is wrong in the states that were looked at. */
+  /** The violations found so far. */
   const found: string[] = []
 
   afterEach(async () => {
@@ -28,7 +28,7 @@ describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (c
     await tab.page.goto(area.url)
     return tab
   }
-  /** Without motion, so that nothing is looked at half-way. */
+  /** With reduced motion, so that no animation is caught half-way. */
   const newTab = (viewport = wide) =>
     area.open({ url: 'about:blank', path: 'about:blank', colorScheme, viewport, reducedMotion: 'reduce' })
   const button = (name: string | RegExp) => tab.page.getByRole('button', { name, exact: true })
@@ -39,7 +39,7 @@ describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (c
     await tab.screenshot(name)
     const widest = await tab.page.evaluate(() => document.documentElement.scrollWidth)
     if (widest > width) found.push(`${name} is ${widest} pixels wide.`)
-    // What there is of a state is the same on a narrow screen, but for where it is.
+    // A narrow screen shows the same content in another layout.
     if (width === narrow.width && state !== 'list') return
     if (!(await tab.page.evaluate(() => 'axe' in window))) await tab.page.evaluate(axe.source)
     const { violations, passes } = await tab.page.evaluate<AxeResults>(
@@ -115,7 +115,7 @@ describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (c
       .row('Status page')
       .getByRole('button', { name: /Configure Access/ })
       .click()
-    await dialog().getByText('3 of 41 chosen').waitFor()
+    await dialog().getByText('3 of 41 selected').waitFor()
     await look('access')
     await dialog().getByRole('searchbox').fill('nothing like it')
     await look('access-nothing')
@@ -138,8 +138,8 @@ describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (c
 
     await button('Add a new API Key').click()
     await look('add')
-    await tab.page.getByRole('radio', { name: /^Only chosen calls/ }).check()
-    await dialog().getByText('0 of 41 chosen').waitFor()
+    await tab.page.getByRole('radio', { name: /^Only selected calls/ }).check()
+    await dialog().getByText('0 of 41 selected').waitFor()
     await look('add-chosen')
     await tab.page.getByRole('radio', { name: /^Full access/ }).check()
     await button('Add API Key').click()
@@ -149,7 +149,7 @@ describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (c
     expect(tab.problems).toEqual([])
   })
 
-  it('is right when there is no more to be had, and when there is nothing', async () => {
+  it('is accessible at the plan’s limits, and when empty', async () => {
     await area.newCustomer({ maxApiKeys: 1, monthlyCallQuota: 3 })
     const key = await area.firstKey()
     for (let calls = 0; calls < 4; calls++) await area.gateway.meter(key.secret)
@@ -170,7 +170,7 @@ describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (c
     expect(tab.problems).toEqual([])
   })
 
-  it('is right while it loads and when it cannot, and nothing jumps', async () => {
+  it('is accessible while loading and when loading fails, without layout shifts', async () => {
     await area.newCustomer({ maxApiKeys: 5, monthlyCallQuota: 500 })
     await area.customer.addApiKey({ note: 'Second' })
     tab = await newTab()
@@ -210,11 +210,11 @@ describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (c
       route.fulfill({ json: { mode: 'development', token } }),
     )
     await tab.page.goto(area.url)
-    await tab.page.getByText('There is no account here').waitFor()
+    await tab.page.getByText('No account').waitFor()
     await look('no-account')
   })
 
-  it('is right when the connection is lost while it is open', async () => {
+  it('is accessible when the connection is lost while the page is open', async () => {
     await area.newCustomer({ maxApiKeys: 5, monthlyCallQuota: 500 })
     const key = await area.firstKey()
     await open()
@@ -231,10 +231,10 @@ describe.runIf(hasBrowser).each(['light', 'dark'] as const)('the page in %s', (c
   })
 })
 
-describe.runIf(hasBrowser)('the look of the page', () => {
+describe.runIf(hasBrowser)('the appearance of the page', () => {
   afterEach(() => area.closeTabs())
 
-  it('is set by the page that it is part of', async () => {
+  it('can be set by the host page', async () => {
     await area.newCustomer()
     const { page } = await area.open({ colorScheme: 'light', reducedMotion: 'reduce' })
     const colours = () =>

@@ -4,7 +4,7 @@ import { ClientArea, type Tab } from '../support/client-area.ts'
 
 const keyCount = 500
 
-/** With more work than this in each, there cannot be thirty frames a second. */
+/** With more work than this per frame, thirty frames per second are impossible. */
 const frameMs = 1_000 / 30
 
 describe.runIf(hasBrowser)('an account with 500 keys', () => {
@@ -30,15 +30,15 @@ describe.runIf(hasBrowser)('an account with 500 keys', () => {
 
   const shown = () => tab.page.locator('li.row[data-key]').count()
 
-  it('fetches the keys a page at a time, as they come near', async () => {
+  it('fetches the keys page by page as they are about to scroll into view', async () => {
     await tab.page.getByRole('meter', { name: /^API keys/ }).waitFor()
     await expect.poll(shown).toBeGreaterThanOrEqual(50)
     expect(await shown()).toBeLessThan(keyCount)
   })
 
-  it('scrolls smoothly to the last of them', async () => {
+  it('scrolls smoothly to the last one', async () => {
     const devtools = await tab.page.context().newCDPSession(tab.page)
-    // Time on the processor, which what else the machine does takes no part in.
+    // CPU time, which does not depend on what else the machine does.
     await devtools.send('Performance.enable', { timeDomain: 'threadTicks' })
     const workMs = async () => {
       const { metrics } = await devtools.send('Performance.getMetrics')
@@ -53,7 +53,7 @@ describe.runIf(hasBrowser)('an account with 500 keys', () => {
           const step = () => {
             frames++
             const isAtEnd = scrollY + innerHeight >= document.documentElement.scrollHeight - 1
-            // At the end there may be rows yet to come.
+            // More rows may be loading at the end.
             framesAtEnd = isAtEnd ? framesAtEnd + 1 : 0
             if (framesAtEnd > 60) return resolve(frames - framesAtEnd)
             scrollBy(0, 120)
@@ -69,7 +69,7 @@ describe.runIf(hasBrowser)('an account with 500 keys', () => {
     expect(workPerFrameMs).toBeLessThan(frameMs)
   })
 
-  it('renders only the rows that are near', async () => {
+  it('renders only the rows near the viewport', async () => {
     const rendered = await tab.page
       .locator('li.row[data-key] .cell-key')
       .evaluateAll(
@@ -79,7 +79,7 @@ describe.runIf(hasBrowser)('an account with 500 keys', () => {
     expect(rendered).toBeLessThan(100)
   })
 
-  it('finds keys by their note, and shows all again', async () => {
+  it('finds keys by note, and shows all of them again', async () => {
     const search = tab.page.getByRole('searchbox', { name: 'Search keys' })
     await search.fill('number 49')
     await tab.page.getByRole('status').getByText('11 keys found').waitFor()
@@ -87,18 +87,18 @@ describe.runIf(hasBrowser)('an account with 500 keys', () => {
     await search.fill('number 500')
     await expect.poll(shown).toBe(1)
     await search.fill('no such key')
-    await tab.page.getByText('No key has this in its note or start.').waitFor()
+    await tab.page.getByText('No key’s note or start matches.').waitFor()
     await search.fill('')
     await expect.poll(shown).toBeGreaterThanOrEqual(50)
   })
 
-  it('takes a key off the page that it is on when it is removed, and keeps the rest', async () => {
+  it('removes a key from its page of the list, and keeps the rest', async () => {
     const row = tab.row('Key number 77').first()
     await tab.page.getByRole('searchbox', { name: 'Search keys' }).fill('number 77')
     await expect.poll(shown).toBe(1)
     await row.getByRole('button', { name: /^Remove API Key/ }).click()
     await tab.page.getByRole('alertdialog').getByRole('button', { name: 'Remove API Key' }).click()
-    await tab.page.getByText('No key has this in its note or start.').waitFor()
+    await tab.page.getByText('No key’s note or start matches.').waitFor()
     await tab.page.getByText('of 500').waitFor()
     await tab.page.locator('.stat-keys').getByText('499').waitFor()
     expect(tab.problems).toEqual([])
@@ -116,7 +116,7 @@ describe.runIf(hasBrowser)('the page of an ordinary account', () => {
           () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Number.NaN,
         )
       }
-      // What else the machine does takes time, too, but not each time.
+      // A busy machine may slow down one attempt, but not all of them.
       await expect.poll(firstPaintMs, { timeout: 30_000 }).toBeLessThan(1_000)
     } finally {
       await area.stop()

@@ -3,7 +3,7 @@ import { hasBrowser } from '../support/browser.ts'
 import { ClientArea } from '../support/client-area.ts'
 import { createGateway } from '../support/customer.ts'
 
-describe.runIf(hasBrowser)('the page, when not all goes well', () => {
+describe.runIf(hasBrowser)('the page, when something fails', () => {
   let area: ClientArea
   let key: Awaited<ReturnType<ClientArea['firstKey']>>
 
@@ -21,7 +21,7 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
 
   const meter = () => area.gateway.meter(key.secret)
 
-  it('shows in one tab what is done in another', async () => {
+  it('shows in one tab what another one changes', async () => {
     const first = await area.open()
     const second = await area.open({ context: first.page.context() })
     await Promise.all([first.isLive(), second.isLive()])
@@ -50,7 +50,7 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     expect([first.problems, second.problems]).toEqual([[], []])
   })
 
-  it('says that the server is away, and catches up when it is back', async () => {
+  it('says that the server is unreachable, and catches up when it is back', async () => {
     const tab = await area.open()
     await tab.isLive()
     await meter()
@@ -60,7 +60,7 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
       await tab.screenshot('robustness-server-away')
       const gateway = await createGateway(elsewhere)
       for (let calls = 0; calls < 3; calls++) await gateway.meter(key.secret)
-      // The count of before is still there to be read.
+      // The last count is still shown.
       await tab.shows(key.start, 1)
     })
     await tab.isLive()
@@ -70,7 +70,7 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     expect(tab.problems.filter((problem) => !/WebSocket|Failed to load/.test(problem))).toEqual([])
   })
 
-  it('asks for another token before the one that it has ends, and shows nothing of it', async () => {
+  it('renews its token before it expires, without showing anything', async () => {
     area.tokenLifetime = '8s'
     const tab = await area.open()
     await tab.isLive()
@@ -84,12 +84,12 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     expect(tab.problems).toEqual([])
   })
 
-  it('goes on with another token when the one that it has is refused', async () => {
+  it('continues with a new token when the current one is refused', async () => {
     const tab = await area.open()
     await tab.isLive()
     const given = area.tokensGiven
     const alerts = await tab.watchAlerts()
-    // For the server it is past the end of every token that it knows of, before the page can know that.
+    // On the server's clock every known token has expired, before the page can know.
     area.tokenLifetime = '2h'
     area.app.clock.set(new Date(area.app.clock.now().getTime() + 3_600_000))
     await expect.poll(() => area.tokensGiven, { timeout: 10_000 }).toBeGreaterThan(given)
@@ -99,11 +99,11 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     expect(await alerts()).toEqual([])
   })
 
-  it('shows what it has, and says that the device is offline; then catches up by itself', async () => {
+  it('keeps its content and says that the device is offline; then catches up by itself', async () => {
     const tab = await area.open()
     await tab.isLive()
     await tab.page.context().setOffline(true)
-    // Browsers leave open WebSockets as they are; the server has them closed.
+    // Going offline does not close WebSockets in the browser, so the server does.
     await area.restart(() => tab.isLive('Offline'))
     await meter()
     await tab.screenshot('robustness-offline')
@@ -112,9 +112,9 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     await tab.shows(key.start, 1)
   })
 
-  it('says what to do when nothing can be loaded, and goes on when it is asked to', async () => {
+  it('says what to do when nothing can be loaded, and retries on request', async () => {
     const tab = await area.newTab()
-    // The page's time stands still, so that it does not try by itself.
+    // The page's clock stands still, so that it does not retry by itself.
     const now = Date.now()
     await tab.page.clock.install({ time: now })
     await tab.page.clock.pauseAt(now + 60_000)
@@ -130,7 +130,7 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     expect(await tab.page.getByRole('alert').filter({ visible: true }).count()).toBe(0)
   })
 
-  it('goes on by itself when the network comes back that was not there from the start', async () => {
+  it('recovers by itself when the network was down from the start and comes back', async () => {
     const tab = await area.newTab()
     let isDown = true
     await tab.page.route('**/graphql', (route) => (isDown ? route.abort() : route.continue()))
@@ -147,7 +147,7 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     await tab.shows(key.start, 1)
   })
 
-  it('says what was not done when the network fails at it, and does it when it is asked again', async () => {
+  it('says which action failed with the network, and completes it on retry', async () => {
     const tab = await area.open()
     await tab.isLive()
     await tab
@@ -162,11 +162,11 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     await tab.page.unroute('**/graphql')
     await tab.page.getByRole('button', { name: 'Save the note' }).click()
     await tab.row('At the second attempt').waitFor()
-    // The page shows it before the server has it.
+    // The page shows it before the server has received it.
     await expect.poll(async () => (await area.firstKey()).note).toBe('At the second attempt')
   })
 
-  it('stays usable on a slow network: it says that it loads, and does nothing twice', async () => {
+  it('stays usable on a slow network: it shows that it is loading, and does nothing twice', async () => {
     const tab = await area.newTab()
     const letGo = await tab.holdRequests()
     await tab.page.goto(area.url)
@@ -188,7 +188,7 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     expect(tab.problems).toEqual([])
   })
 
-  it('says that the customer is signed out when there are no more tokens, and goes on when there are', async () => {
+  it('says that the customer is signed out when there are no tokens, and recovers when there are', async () => {
     const tab = await area.open()
     await tab.isLive()
     await tab.page.route('**/client-area/session', (route) =>
@@ -199,7 +199,7 @@ describe.runIf(hasBrowser)('the page, when not all goes well', () => {
     await tab.screenshot('robustness-signed-out')
     await tab.page.unroute('**/client-area/session')
     area.app.clock.set(new Date())
-    // It tries by itself, every few seconds.
+    // It retries by itself every few seconds.
     await tab.isLive('Live', 30_000)
     await meter()
     await tab.shows(key.start, 1)

@@ -17,7 +17,7 @@ describe.runIf(hasBrowser)('the page and its secrets', () => {
   })
   afterEach(() => area.closeTabs())
 
-  /** Looks at the whole secret, and does one of everything that opens something. */
+  /** Shows the whole secret, and opens every dialog. */
   async function use({ page }: Tab): Promise<void> {
     const done = () => page.keyboard.press('Escape')
     await page.getByRole('button', { name: /^Show key/ }).click()
@@ -38,7 +38,7 @@ describe.runIf(hasBrowser)('the page and its secrets', () => {
     await page.getByRole('dialog').waitFor({ state: 'detached' })
   }
 
-  it('breaks no rule of its policy, loads nothing from elsewhere, and keeps its address', async () => {
+  it('violates no rule of its policy, loads nothing from other sites, and keeps its URL', async () => {
     const tab = await area.newTab()
     const elsewhere: string[] = []
     tab.page.on('request', (request) => {
@@ -53,7 +53,7 @@ describe.runIf(hasBrowser)('the page and its secrets', () => {
     expect(tab.page.url()).toBe(`${area.url}/`)
   })
 
-  it('would be told of a breach', async () => {
+  it('would notice a violation', async () => {
     const tab = await area.open()
     await tab.isLive()
     const attempts: [string, () => void][] = [
@@ -85,7 +85,7 @@ describe.runIf(hasBrowser)('the page and its secrets', () => {
     }
   })
 
-  it('keeps tokens and secrets nowhere but in memory', async () => {
+  it('keeps tokens and secrets in memory only', async () => {
     const tokens: string[] = []
     const tab = await area.newTab()
     tab.page.on('request', (request) => {
@@ -111,7 +111,7 @@ describe.runIf(hasBrowser)('the page and its secrets', () => {
     for (const secret of [...tokens, key.secret]) expect(JSON.stringify(kept)).not.toContain(secret)
   })
 
-  it('shows what customers write as text, whatever it is', async () => {
+  it('shows customers’ input as text, whatever it contains', async () => {
     const note = `<img src=x onerror="document.title='taken'"><b>"bold"</b> {{7*7}} javascript:alert(1)`
     await area.app.query(
       'mutation ($id: ID!, $note: String) { setApiKeyNote(input: { id: $id, note: $note }) { __typename } }',
@@ -127,7 +127,7 @@ describe.runIf(hasBrowser)('the page and its secrets', () => {
     expect(tab.problems).toEqual([])
   })
 
-  it('has no script, style or handler but in files', async () => {
+  it('has no inline scripts, styles or event handlers', async () => {
     const html = await (await fetch(area.url)).text()
     expect(html).toMatch(/<script[^>]* src="\/client-area\/assets\/[^"]+"/)
     expect(html).not.toMatch(/<script(?![^>]* src=)|<style|\son\w+=|\sstyle=|javascript:|https?:\/\//i)

@@ -11,22 +11,22 @@ export interface ClientAreaOptions {
   environment?: Record<string, string>
 }
 
-/** Where screenshots go; not in git. */
+/** Where screenshots are saved; ignored by git. */
 const screenshotFolder = 'test-results/client-area'
 
 /**
- * The API Keys page as it is built, on a server of its own, with a gateway that meters calls, and a browser. In
- * development mode the page opens signed in as `customer`, whom each test makes for itself.
+ * The built API Keys page on its own server, with a gateway that meters calls, and a browser. In development mode the
+ * page opens signed in as `customer`, which each test creates for itself.
  */
 export class ClientArea {
   app: TestApp
   readonly browser: Browser
   readonly gateway: Gateway
-  /** Who the page is signed in as. */
+  /** The customer whom the page is signed in as. */
   customer: Customer
-  /** How long the tokens that the page is given from now on are good for. */
+  /** The lifetime of the page's next tokens. */
   tokenLifetime = '15m'
-  /** How many tokens the page was given. */
+  /** How many tokens the page has received. */
   tokensGiven = 0
   readonly #storage: TestStorage
   readonly #environment: Record<string, string>
@@ -75,19 +75,19 @@ export class ClientArea {
     return this.customerToken()
   }
 
-  /** A token of the customer, as a host would hand it over. */
+  /** A token for the customer, as a host page would provide it. */
   customerToken(lifetime = this.tokenLifetime): Promise<string> {
     const { externalId: account } = this.customer
     return this.app.token({ account, scopes: ['keys:read', 'keys:write', 'keys:reveal'], lifetime })
   }
 
-  /** Signs another customer in, with an account on a plan of its own where limits are given. */
+  /** Signs another customer in; with limits, on a plan of its own. */
   async newCustomer(limits?: Parameters<typeof createCustomer>[1]): Promise<Customer> {
     this.customer = await createCustomer(this.app, limits)
     return this.customer
   }
 
-  /** The secret of the customer's first key, which it has from the start. */
+  /** The customer's first key, which every account starts with, and its secret. */
   async firstKey() {
     const account = await this.customer.account()
     const key = account.apiKeys.nodes[0]
@@ -95,7 +95,7 @@ export class ClientArea {
     return { ...key, secret: key.secret }
   }
 
-  /** Opens the page in a browser profile of its own, or in a further tab of one that is given. */
+  /** Opens the page in a new browser profile, or in another tab of the given one. */
   async open({
     path = '/',
     url = this.url,
@@ -107,7 +107,7 @@ export class ClientArea {
     return tab
   }
 
-  /** A tab with nothing in it yet, in a browser profile of its own where none is given. */
+  /** An empty tab, by default in a new browser profile. */
   async newTab(context?: BrowserContext): Promise<Tab> {
     return await Tab.open(context ?? (await this.#newContext({})))
   }
@@ -123,14 +123,14 @@ export class ClientArea {
     return context
   }
 
-  /** Closes every tab, so that the next test begins with none. */
+  /** Closes every tab, so that the next test starts with none. */
   async closeTabs(): Promise<void> {
     await Promise.all(this.#contexts.splice(0).map((context) => context.close()))
   }
 
   /**
-   * Stops the server, does what is to happen meanwhile, and starts another at the same address.
-   * @param meanwhile is given a server on the same database, at an address that the page does not know
+   * Stops the server, runs `meanwhile`, and starts another server at the same address.
+   * @param meanwhile receives a server on the same database, at an address that the page does not know
    */
   async restart(meanwhile?: (elsewhere: TestApp) => Promise<void>): Promise<void> {
     const storage = this.#storage
@@ -152,10 +152,10 @@ export class ClientArea {
   }
 }
 
-/** A tab on a page, and what its browser has to complain about. */
+/** A browser tab, and the problems that its browser reports. */
 export class Tab {
   readonly page: Page
-  /** Errors on the console and in scripts, and breaches of the Content-Security-Policy. */
+  /** Errors on the console and in scripts, and violations of the Content-Security-Policy. */
   readonly problems: string[] = []
 
   private constructor(page: Page) {
@@ -177,7 +177,7 @@ export class Tab {
     return tab
   }
 
-  /** The row of a key, by something that stands in it: its note, or its start. */
+  /** The row of the key whose note or start is given. */
   row(text: string): Locator {
     return this.page
       .getByRole('list', { name: 'Your API keys' })
@@ -185,7 +185,7 @@ export class Tab {
       .filter({ hasText: text })
   }
 
-  /** Resolves when the row of a key shows this number of calls. */
+  /** Resolves when a key's row shows this number of calls. */
   async shows(text: string, calls: number): Promise<void> {
     const count = this.row(text).locator('.cell-calls .count')
     await count.filter({ hasText: new RegExp(`^${calls}$`) }).waitFor()
@@ -196,7 +196,7 @@ export class Tab {
     await this.page.getByText(state, { exact: true }).waitFor({ timeout: withinMs })
   }
 
-  /** From now on notes what the page says in alerts; what is returned tells what it was. */
+  /** Records the texts of alerts from now on. Returns a function that returns them. */
   async watchAlerts(): Promise<() => Promise<string[]>> {
     const seen = await this.page.evaluateHandle(() => {
       const seen: string[] = []
@@ -211,7 +211,7 @@ export class Tab {
     return () => seen.jsonValue()
   }
 
-  /** Holds every request to the API back until it is let go. Resolves to what lets it, and all that follow. */
+  /** Holds back every request to the API. Resolves to a function that releases them. */
   async holdRequests(): Promise<() => void> {
     let letGo = () => {}
     const gone = new Promise<void>((resolve) => {

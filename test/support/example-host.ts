@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
 export interface ExampleHost {
-  /** Its origin, by the IP address. */
+  /** Its origin, with the IP address. */
   origin: string
-  /** The same pages at another origin, which nobody has allowed anything. */
+  /** The same pages at another origin, which no setting allows. */
   strangeOrigin: string
   stop(): Promise<void>
 }
 
-/** Runs examples/client-area as its README says. */
+/** Runs examples/client-area as its README describes. */
 export async function startExampleHost(environment: Record<string, string>): Promise<ExampleHost> {
   const child = spawn(process.execPath, ['examples/client-area/server.js'], {
     env: { PATH: process.env.PATH, ...environment },

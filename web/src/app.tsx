@@ -25,14 +25,14 @@ export function App(props: AppProps) {
   )
 }
 
-/** How often a server that could not be reached is asked again. */
+/** The retry interval while the server is unreachable. */
 const retryMs = 5_000
 
 const writingScopes = ['keys:write', 'admin']
 
 function PageOfViewer({ api, headingLevel, example, layer }: AppProps) {
   const [{ data: answer, error, fetching, stale }, fetchAgain] = useQuery({ query: OverviewDocument })
-  // An answer without data, as when the server cannot be reached, takes nothing away that is there.
+  // Keep showing the last data if an answer has none, for instance because the server is unreachable.
   const data = useLast(answer)
   const [refreshes, setRefreshes] = useState(0)
   const [announcement, announce] = useAnnouncement()
@@ -72,7 +72,7 @@ function PageOfViewer({ api, headingLevel, example, layer }: AppProps) {
   )
 }
 
-/** What is read out; saying the same again is heard again. */
+/** The message for screen readers. It is cleared after a while, so that repeating it announces it again. */
 function useAnnouncement(): [string, (message: string) => void] {
   const [announcement, setAnnouncement] = useState('')
   useEffect(() => {

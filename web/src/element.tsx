@@ -8,15 +8,15 @@ import css from './styles/index.css?inline'
 const sheet = new CSSStyleSheet()
 sheet.replaceSync(css)
 
-/** Stands for a call to the host's API where the attribute `example` gives none. */
+/** The default of the attribute `example`. */
 const defaultExample = "curl -H 'Authorization: Bearer {key}' https://api.example.com/v3/ping"
 
 /**
- * `<latchkey-keys endpoint="https://keys.example.com/graphql">`: the API Keys page, in a shadow root of its own.
+ * `<latchkey-keys endpoint="https://keys.example.com/graphql">`: the API Keys page, in its own shadow root.
  *
- * `endpoint` is the address of the GraphQL API. The property `getToken` gives the customer's token, and is asked
- * again whenever another is needed. `heading-level` (2 when left out) is the level of its heading, `example` a
- * command that shows how a key is used, in which `{key}` stands for it.
+ * `endpoint` is the URL of the GraphQL API. The property `getToken` returns the customer's token and is called whenever
+ * a new one is needed. `heading-level` (default 2) is the level of the heading. `example` is a command that shows how
+ * to use a key; `{key}` stands for the key.
  */
 export class LatchkeyKeys extends HTMLElement {
   static readonly observedAttributes = ['endpoint', 'heading-level', 'example']
@@ -25,13 +25,13 @@ export class LatchkeyKeys extends HTMLElement {
   #api: Api | undefined
   #root: Root | undefined
   #layer: HTMLElement | undefined
-  #beginnings = 0
+  #restarts = 0
 
   constructor() {
     super()
     const shadow = this.attachShadow({ mode: 'open' })
     shadow.adoptedStyleSheets = [sheet]
-    // A host page may have set the property before this script had come.
+    // The host page may have set the property before this script loaded.
     if (Object.hasOwn(this, 'getToken')) {
       const { getToken } = this
       Reflect.deleteProperty(this, 'getToken')
@@ -46,7 +46,7 @@ export class LatchkeyKeys extends HTMLElement {
   set getToken(getToken: GetToken | undefined) {
     if (getToken === this.#getToken) return
     this.#getToken = getToken
-    this.#begin()
+    this.#restart()
   }
 
   connectedCallback(): void {
@@ -55,7 +55,7 @@ export class LatchkeyKeys extends HTMLElement {
     this.#layer = document.createElement('div')
     this.shadowRoot?.replaceChildren(app, this.#layer)
     this.#root = createRoot(app)
-    this.#begin()
+    this.#restart()
   }
 
   disconnectedCallback(): void {
@@ -66,15 +66,15 @@ export class LatchkeyKeys extends HTMLElement {
 
   attributeChangedCallback(name: string, before: string | null, now: string | null): void {
     if (before === now) return
-    if (name === 'endpoint') this.#begin()
+    if (name === 'endpoint') this.#restart()
     else this.#render()
   }
 
-  /** Begins anew: another endpoint or another customer shares nothing with the one before. */
-  #begin(): void {
+  /** Starts from scratch: nothing is shared with the previous endpoint or customer. */
+  #restart(): void {
     this.#end()
     if (!this.#root) return
-    this.#beginnings++
+    this.#restarts++
     const endpoint = this.getAttribute('endpoint')
     if (endpoint && this.#getToken) this.#api = createApi(endpoint, this.#getToken)
     this.#render()
@@ -92,7 +92,7 @@ export class LatchkeyKeys extends HTMLElement {
     this.#root.render(
       this.#api ? (
         <App
-          key={this.#beginnings}
+          key={this.#restarts}
           api={this.#api}
           headingLevel={level >= 1 && level <= 6 ? level : 2}
           example={this.getAttribute('example') ?? defaultExample}

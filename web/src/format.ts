@@ -1,6 +1,6 @@
 import { strings } from './strings.ts'
 
-// Numbers and dates as the browser's locale writes them.
+// Formats numbers and dates for the browser's locale.
 
 const numbers = new Intl.NumberFormat()
 const days = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
@@ -18,11 +18,11 @@ const shortMonths = new Intl.DateTimeFormat(undefined, { month: 'short', timeZon
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' })
 
 export const formatNumber = (value: number): string => numbers.format(value)
-/** The day, where the reader is. */
+/** The day, in the visitor's time zone. */
 export const formatDay = (instant: string): string => days.format(new Date(instant))
-/** Day and time, where the reader is. */
+/** Day and time, in the visitor's time zone. */
 export const formatInstant = (instant: string): string => instants.format(new Date(instant))
-/** Day and time in UTC, which it says. */
+/** Day and time in UTC, including the name of the time zone. */
 export const formatUtc = (instant: string): string => utcInstants.format(new Date(instant))
 
 /** @param month YYYY-MM, a month in UTC */
@@ -52,6 +52,6 @@ export function formatAgo(instant: string, nowMs: number): string {
   return relative.format(-Math.floor(seconds / length), unit)
 }
 
-/** How a key is named in a sentence. */
+/** The name of a key within a sentence. */
 export const nameOf = ({ note, start }: { note?: string | null | undefined; start: string }): string =>
   note ? strings.list.named(note, start) : strings.list.unnamed(start)

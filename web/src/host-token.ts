@@ -1,12 +1,12 @@
 import { strings } from './strings.ts'
 
-/** What the server says of the page at /: its own token in development, else whose page it is part of. */
+/** The server's answer: a token in development, otherwise the origin of the host page. */
 type Session = { mode: 'development'; token: string } | { mode: 'embedded'; origin: string }
 
 /** How long the host page has to answer. */
 const answerWaitMs = 5_000
 
-/** The customer's token, from the server itself in development, else from the page that has opened this one. */
+/** The customer's token: from the server in development, otherwise from the page that framed or opened this one. */
 export async function getToken(): Promise<string> {
   const session = await askSession()
   return session.mode === 'development' ? session.token : await askHost(session.origin)
@@ -19,7 +19,7 @@ async function askSession(): Promise<Session> {
   throw new Error((session && 'message' in session && session.message) || strings.host.noSession)
 }
 
-/** Asks the window that frames or opened this one; anyone else's answer is passed over. */
+/** Requests a token from the window that frames or opened this one. Ignores messages from anyone else. */
 function askHost(origin: string): Promise<string> {
   const host: Window | null = window.parent !== window ? window.parent : window.opener
   return new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import { Heading } from './ui/heading.tsx'
 import { Icon } from './ui/icons.tsx'
 import { usePage } from './ui/page.tsx'
 
-/** What the page shows before it has anything to show: places as large as what comes into them. */
+/** Shown while loading: placeholders of the same size as the content. */
 export function LoadingPage() {
   return (
     <div className="page" aria-busy="true">
@@ -46,7 +46,7 @@ export function LoadingPage() {
   )
 }
 
-/** Instead of the page: why there is none, and what to do. */
+/** Replaces the page: says why it cannot be shown, and what to do. */
 export function ProblemPage({ problem, isTrying }: { problem: Problem; isTrying: boolean }) {
   return (
     <div className="page">
@@ -69,7 +69,7 @@ export function ProblemPage({ problem, isTrying }: { problem: Problem; isTrying:
   )
 }
 
-/** Above the page as it was: why it may be behind. */
+/** Above a page that may be out of date: says why. */
 export function ProblemBanner({ problem, isTrying }: { problem: Problem; isTrying: boolean }) {
   return (
     <div className="banner" role="alert">

@@ -1,9 +1,9 @@
-// Every word that the page shows. To translate it, translate this file: numbers and dates come in already written
-// the way the browser's locale writes them.
+// All text on the page. To translate the page, translate this file. Numbers and dates are passed in already formatted
+// for the browser's locale.
 
 const plural = new Intl.PluralRules('en')
 
-/** "1 call", "2 calls": the number as it is written, and the word that goes with it. */
+/** "1 call", "2 calls": the formatted number, and the noun in the right form. */
 const counted = (count: number, written: string, one: string, other: string) =>
   `${written} ${plural.select(count) === 'one' ? one : other}`
 
@@ -21,34 +21,34 @@ export const strings = {
     signedOut: 'Signed out',
     stopped: 'Not live',
     about: {
-      connecting: 'Connecting to the server. Counts will then change as calls are made.',
-      live: 'Connected. Counts change as calls are made.',
-      reconnecting: 'The connection was lost and is being made again. What you see may be behind until then.',
-      offline: 'Your device is offline. What you see may be behind until it is online again.',
-      signedOut: 'You are signed out. Counts stay as they are until you sign in again.',
-      stopped: 'The server does not send live counts here. Load the page again for new ones.',
+      connecting: 'Connecting to the server. Then counts update as calls are made.',
+      live: 'Connected. Counts update as calls are made.',
+      reconnecting: 'The connection was lost. Until it is restored, this page may be out of date.',
+      offline: 'Your device is offline. Until it is online again, this page may be out of date.',
+      signedOut: 'You are signed out. Counts do not update until you sign in again.',
+      stopped: 'Live counts are not available here. Reload the page to update the counts.',
     },
-    back: 'Connected again. Counts are up to date.',
+    back: 'Reconnected. Counts are up to date.',
   },
 
   usage: {
     heading: (month: string) => `Calls in ${month}`,
     utc: 'UTC',
     ofQuota: (quota: string) => `of ${quota}`,
-    meter: 'Calls of this month, of those that the plan allows',
+    meter: 'Calls used this month, out of your plan’s quota',
     left: (count: number, written: string) => `${counted(count, written, 'call', 'calls')} left`,
-    usedUp: 'No calls left: further ones are refused',
+    usedUp: 'No calls left: further calls are refused',
     unlimited: 'No monthly limit',
     resets: (date: string) => `resets ${date}`,
     history: 'History',
-    historyOfAccount: 'History of the account',
+    historyOfAccount: 'Account history',
   },
 
   plan: {
     heading: 'API keys',
     ofKeys: (most: number, written: string) => `of ${counted(most, written, 'key', 'keys')}`,
     name: (plan: string) => `${plan} plan`,
-    meter: 'API keys in use, of those that the plan allows',
+    meter: 'API keys in use, out of your plan’s limit',
   },
 
   list: {
@@ -63,9 +63,9 @@ export const strings = {
     search: 'Search by note or start',
     searching: 'Search keys',
     found: (count: number, written: string) => `${counted(count, written, 'key', 'keys')} found`,
-    nothingFound: 'No key has this in its note or start.',
+    nothingFound: 'No key’s note or start matches.',
     empty: 'You have no API keys',
-    emptyHint: 'Add one to let your programs use the API.',
+    emptyHint: 'Add a key to let your programs use the API.',
     loadingMore: 'Loading more keys…',
     never: 'Never',
     unnamed: (start: string) => `the key ${start}`,
@@ -78,7 +78,7 @@ export const strings = {
     secretLabel: 'Copy the key',
     curl: 'Copy the command',
     done: 'Copied',
-    failed: 'The browser does not let this page copy. Select the text and copy it yourself.',
+    failed: 'The browser does not allow this page to copy. Select the text and copy it yourself.',
   },
 
   note: {
@@ -87,9 +87,9 @@ export const strings = {
     addTo: (start: string) => `Add note… to ${start}`,
     label: 'Note',
     save: 'Save the note',
-    cancel: 'Leave the note as it was',
-    saved: 'The note is saved.',
-    cleared: 'The note is cleared.',
+    cancel: 'Discard the change',
+    saved: 'Note saved.',
+    cleared: 'Note removed.',
   },
 
   access: {
@@ -98,21 +98,21 @@ export const strings = {
     configure: 'Configure Access',
     configureOf: (access: string, key: string) => `${access}. Configure Access of ${key}`,
     title: 'Configure Access',
-    about: (key: string) => `What ${key} may call. A change holds from the very next call.`,
+    about: (key: string) => `What ${key} may call. A change applies from the very next call.`,
     label: 'Access',
     fullLabel: 'Full access',
-    fullHint: 'Every call of the API, those that are added later included.',
-    chosenLabel: 'Only chosen calls',
-    chosenHint: 'Exactly the calls ticked below. Any other is refused.',
+    fullHint: 'Every call of the API, including calls added later.',
+    chosenLabel: 'Only selected calls',
+    chosenHint: 'Only the calls selected below. All others are refused.',
     search: 'Search calls',
-    allReads: 'All calls that only read',
-    chosen: (count: string, all: string) => `${count} of ${all} chosen`,
-    none: 'With nothing chosen, every call of this key is refused.',
-    nothingFound: 'No call has this in its name or category.',
+    allReads: 'All read-only calls',
+    chosen: (count: string, all: string) => `${count} of ${all} selected`,
+    none: 'With nothing selected, every call with this key is refused.',
+    nothingFound: 'No call’s name or category matches.',
     reads: 'read',
     writes: 'write',
     save: 'Save access',
-    saved: 'The access is saved.',
+    saved: 'Access saved.',
     loading: 'Loading the calls…',
   },
 
@@ -120,11 +120,11 @@ export const strings = {
     button: 'Add a new API Key',
     limit: (plan: string, most: number, written: string) =>
       `Your ${plan} plan allows ${counted(most, written, 'key', 'keys')}. Remove one, or change to a larger plan, to add another.`,
-    readOnly: 'You may look at the keys here, but not change them.',
+    readOnly: 'You can view the keys here, but not change them.',
     title: 'Add a new API Key',
-    about: 'A note says later what the key is for. Note and access can be changed at any time.',
+    about: 'A note reminds you what the key is for. You can change note and access at any time.',
     note: 'Note',
-    noteHint: 'Optional, for instance the program that uses it',
+    noteHint: 'Optional, for example the program that uses it',
     submit: 'Add API Key',
     done: 'Your new API key',
   },
@@ -142,7 +142,7 @@ export const strings = {
     loading: 'Getting the key…',
     gone: 'This key cannot be shown again',
     goneHint:
-      'For safety it was shown only once, when it was made. If you no longer have it, re-generate it: it keeps its note, access and counts, and gets a new secret.',
+      'For security, it was shown only once, when it was created. If you no longer have it, re-generate it: the key keeps its note, access and counts, and gets a new secret.',
   },
 
   regenerate: {
@@ -151,7 +151,7 @@ export const strings = {
     short: 'Re-generate',
     title: 'Re-generate this API key?',
     about: (key: string) =>
-      `This makes a new secret for ${key}. The old secret stops working at once: every program that uses it is refused until it has the new one. Note, access and counts stay.`,
+      `This creates a new secret for ${key}. The old secret stops working immediately: programs that use it are refused until they have the new one. Note, access and counts stay the same.`,
     confirm: 'Re-generate API Key',
   },
 
@@ -161,7 +161,7 @@ export const strings = {
     short: 'Remove',
     title: 'Remove this API key?',
     about: (key: string) =>
-      `This stops ${key} at once: every program that uses it is refused. It cannot be undone. Its past calls stay in your account’s count.`,
+      `This disables ${key} immediately: programs that use it are refused. It cannot be undone. Past calls stay in your account’s count.`,
     confirm: 'Remove API Key',
     done: (key: string) => `Removed ${key}.`,
   },
@@ -176,11 +176,11 @@ export const strings = {
     actionOf: (key: string) => `History: ${key}`,
     title: 'Calls by month',
     ofKey: (key: string) => `The last twelve months of ${key}. Months are in UTC.`,
-    ofAccount: 'The last twelve months of all your keys together, removed ones included. Months are in UTC.',
+    ofAccount: 'The last twelve months of all your keys, including removed ones. Months are in UTC.',
     chart: (total: string, highest: string, month: string) =>
-      `Bar chart of calls by month: ${total} in all, the most in ${month} with ${highest}.`,
+      `Bar chart of calls by month: ${total} in total, with the most in ${month} (${highest}).`,
     none: 'There were no calls in these months.',
-    chartEmpty: 'Bar chart of calls by month: there were none.',
+    chartEmpty: 'Bar chart of calls by month: no calls.',
     month: 'Month (UTC)',
     calls: 'Calls',
     total: 'Total',
@@ -200,11 +200,11 @@ export const strings = {
   problems: {
     signedOut: {
       title: 'You are signed out',
-      hint: 'Sign in again where you came from, then come back to this page.',
+      hint: 'Sign in again where you came from, then return to this page.',
     },
     unreachable: {
       title: 'The server cannot be reached',
-      hint: 'Check your connection. The page goes on by itself when the server is back.',
+      hint: 'Check your connection. The page recovers by itself when the server is back.',
     },
     notAllowed: {
       title: 'You are not allowed to do this',
@@ -213,18 +213,18 @@ export const strings = {
     busy: { title: 'The server is busy', hint: 'Nothing was changed. Try again in a moment.' },
     unavailable: {
       title: 'The service is interrupted',
-      hint: 'It should be back soon. Look whether your last change was made before you make it again.',
+      hint: 'It should be back soon. Check whether your last change was made before you repeat it.',
     },
     defect: {
       title: 'Something went wrong',
-      hint: 'Try again. If it happens again, tell the support of this site.',
+      hint: 'Try again. If it keeps happening, contact this site’s support.',
     },
     noAccount: {
-      title: 'There is no account here',
-      hint: 'You are signed in, but not as a customer with an account. Sign in as one to see API keys.',
+      title: 'No account',
+      hint: 'You are signed in, but not as a customer with an account. Sign in as a customer to see API keys.',
     },
     notFound: {
-      title: 'This key is no longer there.',
+      title: 'This key no longer exists.',
       hint: 'It may have been removed in another window.',
     },
     limitReached: (plan: string, most: number, written: string) => ({
@@ -233,13 +233,13 @@ export const strings = {
     }),
     noEndpoint: {
       title: 'This page is not set up',
-      hint: 'The element <latchkey-keys> needs the attribute endpoint and the property getToken.',
+      hint: 'The element <latchkey-keys> needs the attribute “endpoint” and the property “getToken”.',
     },
   },
 
-  /** For the page at /, which asks the window that it was opened from for a token. */
+  /** For the page at /, which requests its token from the window that framed or opened it. */
   host: {
-    noHost: 'Open this page from your client area: it signs you in.',
+    noHost: 'Open this page from your client area, which signs you in.',
     noAnswer: 'The client area did not answer. Reload it, or sign in there again.',
     noSession: 'The server did not say how to sign in.',
   },

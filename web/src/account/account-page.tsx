@@ -11,7 +11,7 @@ import { usePage } from '../ui/page.tsx'
 import { LiveBadge, useLiveState } from './live-badge.tsx'
 import { type Account, Summary } from './summary.tsx'
 
-/** The page of an account: its counts, its keys, and what can be done to them. */
+/** An account's page: its counts, its keys, and the actions on them. */
 export function AccountPage({
   account,
   problem,
@@ -51,7 +51,7 @@ export function AccountPage({
   )
 }
 
-/** At the plan's limit it is off, and says why; it can be reached by the keyboard all the same. */
+/** At the plan's limit it is disabled and says why, but stays reachable by keyboard. */
 function AddButton({ account, onAdd }: { account: Account; onAdd: (from: HTMLElement) => void }) {
   const { canWrite } = usePage()
   const reasonId = useId()

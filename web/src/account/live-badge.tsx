@@ -3,10 +3,10 @@ import type { LiveConnection, LiveState } from '../api/live.ts'
 import { strings } from '../strings.ts'
 import { usePage } from '../ui/page.tsx'
 
-/** A connection that is back within this time was never away. */
+/** Interruptions shorter than this are not shown. */
 const blinkMs = 1_000
 
-/** The state of the live connection, as it is told to whoever looks at the page. */
+/** Shows the state of the live connection. */
 export function useLiveState(live: LiveConnection): LiveState {
   return useUnhurried(useSyncExternalStore(live.onState, live.getState))
 }

@@ -7,7 +7,7 @@ import { Icon } from '../ui/icons.tsx'
 
 export type Account = NonNullable<OverviewQuery['viewer']['account']>
 
-/** The account's calls of the month against its quota, and its keys against what the plan allows. */
+/** The account's calls this month against its quota, and its keys against the plan's limit. */
 export function Summary({
   account,
   onHistory,
@@ -62,7 +62,7 @@ function leftOf(left: number | null): string {
   return left === 0 ? strings.usage.usedUp : strings.usage.left(left, formatNumber(left))
 }
 
-/** How much of something is used; nearly all of it stands out, unless that is nothing to worry about. */
+/** A usage meter. It is highlighted when nearly full, unless that is harmless. */
 function UsedOf({
   label,
   value,

@@ -3,8 +3,8 @@ import type { Api } from '../api/client.ts'
 import { LiveUsageDocument } from '../generated/graphql.ts'
 
 /**
- * Follows the account's live counts; the cache takes them in. A snapshot says that the list of keys may have
- * changed, here, in another window, or while the connection was away.
+ * Subscribes to the account's live counts, which update the cache. A snapshot means that the list of keys may have
+ * changed: here, in another window, or while disconnected.
  */
 export function useLiveUsage({ client, live }: Api, onChange: () => void): void {
   const listener = useRef(onChange)
@@ -15,6 +15,6 @@ export function useLiveUsage({ client, live }: Api, onChange: () => void): void 
     })
     return unsubscribe
   }, [client])
-  // The page says what to do about it.
+  // The page shows what to do about it.
   useEffect(() => live.onState(() => live.getState() === 'signedOut' && listener.current()), [live])
 }

@@ -8,14 +8,13 @@ import type {
   SetApiKeyNoteMutationVariables,
 } from '../generated/graphql.ts'
 
-/** Rows that are asked for at a time. */
+/** The page size of the list of keys. */
 export const pageSize = 50
 
 const embedded = () => null
 
 /**
- * One copy of every key and count, so that whatever tells of a change, an answer or a live event, changes it
- * wherever it is shown.
+ * A normalised cache with one copy of every key and count, so that an answer or a live event updates it everywhere.
  */
 export const createCache = () =>
   cacheExchange({
@@ -68,7 +67,7 @@ export const createCache = () =>
         },
         removeApiKey: ({ removeApiKey: result }: RemoveApiKeyMutation, { input }, cache) => {
           if (result.__typename === 'RemoveApiKeyPayload') drop(cache, result.removedApiKeyId)
-          // It was removed elsewhere.
+          // The key was removed elsewhere.
           else if (result.__typename === 'NotFound') drop(cache, (input as { id: string }).id)
         },
       },
@@ -78,7 +77,7 @@ export const createCache = () =>
     },
   })
 
-/** Counts only grow within a month, so an answer that was overtaken by a live event changes nothing. */
+/** Counts only increase within a month, so an answer that a live event has overtaken changes nothing. */
 function neverLess(): Resolver {
   const most = new Map<string, number>()
   return (_parent, _args, cache, { parentKey }) => {
@@ -90,14 +89,14 @@ function neverLess(): Resolver {
   }
 }
 
-/** An event's counts are written like any others; what is left is to say that theirs is the month of now. */
+/** The cache stores an event's counts by itself. This makes the event's month the current one. */
 function moveToMonth(cache: Cache, { month, apiKeys }: LiveUsageSubscription['liveUsage']): void {
   const account = accountKey(cache)
   if (account) cache.link(account, 'usage', { __typename: 'AccountUsage', month })
   for (const { apiKeyId, lastCallAt } of apiKeys) {
     const apiKey = { __typename: 'ApiKey', id: apiKeyId }
     cache.link(apiKey, 'usage', { __typename: 'ApiKeyUsage', apiKeyId, month })
-    // In a new month there was no call yet, but there was a last one.
+    // In a new month the count is zero, but the time of the last call stays.
     if (lastCallAt) cache.writeFragment(lastCall, { id: apiKeyId, lastCallAt })
   }
 }
@@ -131,7 +130,7 @@ function drop(cache: Cache, id: string): void {
   }
 }
 
-/** Every page of keys that was fetched, with the cache's keys of its rows. */
+/** Every fetched page of keys, with the cache keys of its rows. */
 function pages(cache: Cache) {
   const account = accountKey(cache)
   if (!account) return []

@@ -4,14 +4,14 @@ import { createCache } from './cache.ts'
 import { LiveConnection } from './live.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 
-/** All that speaks with the server, for one customer. */
+/** All communication with the server, for one customer. */
 export interface Api {
   client: Client
   live: LiveConnection
   stop(): void
 }
 
-/** @param endpoint the address of the GraphQL API, absolute or relative to the page */
+/** @param endpoint the URL of the GraphQL API, absolute or relative to the page */
 export function createApi(endpoint: string, getToken: GetToken): Api {
   const url = new URL(endpoint, document.baseURI)
   const tokens = new Tokens(getToken)
@@ -23,7 +23,7 @@ export function createApi(endpoint: string, getToken: GetToken): Api {
     fetchOptions: { credentials: 'omit', headers: { accept: 'application/graphql-response+json' } },
     exchanges: [
       createCache(),
-      // Before the tokens of requests: the live connection sees to its own, and goes on when there is none.
+      // Before the auth exchange: the live connection handles its own tokens, and survives without one.
       subscriptionExchange({
         forwardSubscription: ({ query = '', variables, operationName }) => ({
           subscribe: (sink) => ({
@@ -48,7 +48,7 @@ export function createApi(endpoint: string, getToken: GetToken): Api {
   }
 }
 
-/** Puts the token on every request; one that is refused for it is sent once more, with another. */
+/** Adds the token to every request. A request refused for its token is sent once more with a new one. */
 const authenticated = (tokens: Tokens) =>
   authExchange(async ({ appendHeaders }) => {
     await tokens.get()

@@ -4,12 +4,12 @@ import { SignedOutError, type Tokens } from './tokens.ts'
 /**
  *   connecting ──▶ live ──▶ reconnecting ──▶ live …
  *                             ▲      │
- *                             └── offline (the browser knows of no network), signedOut (there is no token)
- *   any ──▶ stopped (the server will never allow it)
+ *                             └── offline (the browser reports no network), signedOut (there is no token)
+ *   any ──▶ stopped (the server refuses for good)
  */
 export type LiveState = 'connecting' | 'live' | 'reconnecting' | 'offline' | 'signedOut' | 'stopped'
 
-/** How often the server is asked whether it is still there, and how long it has to answer. */
+/** The interval of pings to the server, and how long it has to answer. */
 const pingMs = 15_000
 const pongWaitMs = 5_000
 const shortestPauseMs = 500
@@ -19,20 +19,20 @@ type Result = FormattedExecutionResult<Record<string, unknown>, unknown>
 
 export interface Sink {
   next(result: Result): void
-  /** There will be nothing more. */
+  /** Called when no further events will follow. */
   error(error: unknown): void
 }
 
-/** How a subscription came to its end. */
+/** How a subscription ended. */
 type End = 'no token' | 'refused token' | 'replaced token' | 'not allowed' | 'broken'
 
-/** Close codes: of the server for a token that is not good any more, and of graphql-ws for `terminate`. */
+/** Close codes: the server's for a token that is no longer valid, and graphql-ws's for `terminate`. */
 const forbiddenCode = 4403
 const terminatedCode = 4499
 
 /**
- * The WebSocket that live counts come over. A subscription goes on until it is given up: when its connection
- * breaks or its token ends, it begins again, with a token that is good, and so with a snapshot.
+ * The WebSocket for live counts. A subscription continues until it is cancelled: when the connection breaks or the
+ * token expires, it restarts with a valid token, and so with a new snapshot.
  */
 export class LiveConnection {
   readonly #client: Client
@@ -47,7 +47,7 @@ export class LiveConnection {
     this.#client = createClient({
       url,
       connectionParams: () => ({ authorization: `Bearer ${tokens.current}` }),
-      // Beginning again is done here, where it is known why.
+      // This class reconnects itself, because it knows why the connection ended.
       retryAttempts: 0,
       keepAlive: pingMs,
       connectionAckWaitTimeout: 2 * pongWaitMs,
@@ -72,7 +72,7 @@ export class LiveConnection {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Subscribes; the answer gives it up. */
+  /** Subscribes. Returns a function that cancels the subscription. */
   follow(request: SubscribePayload, sink: Sink): () => void {
     const given = new AbortController()
     void this.#goOn(request, sink, given.signal)
@@ -154,7 +154,7 @@ function endOf(errors: readonly { extensions?: unknown }[]): End {
   return codes.includes('FORBIDDEN') || codes.includes('BAD_USER_INPUT') ? 'not allowed' : 'broken'
 }
 
-/** Waits longer from failure to failure, but not once the network is back or the page is looked at again. */
+/** Backs off exponentially. Ends early when the network returns or the page becomes visible. */
 function pause(failures: number, signal: AbortSignal): Promise<void> {
   const longest = Math.min(shortestPauseMs * 2 ** failures, longestPauseMs)
   return new Promise((resolve) => {
@@ -164,7 +164,7 @@ function pause(failures: number, signal: AbortSignal): Promise<void> {
       ended.abort()
       resolve()
     }
-    // Not all pages at the same moment, when a server comes back.
+    // Jitter, so that not all pages reconnect at once when a server is back.
     const timer = setTimeout(end, longest * (0.5 + Math.random() / 2))
     const options = { signal: ended.signal }
     window.addEventListener('online', end, options)

@@ -3,7 +3,7 @@ import { formatNumber } from '../format.ts'
 import { strings } from '../strings.ts'
 import { SignedOutError } from './tokens.ts'
 
-/** What went wrong and what to do about it, in words for whoever sees it. */
+/** What went wrong and what to do about it, for the customer. */
 export interface Problem {
   title: string
   hint: string
@@ -16,7 +16,7 @@ const problems: Record<string, Problem> = {
   UNAVAILABLE: strings.problems.unavailable,
 }
 
-/** Why an operation was not carried out. */
+/** Describes why an operation failed. */
 export function problemOf({ networkError, graphQLErrors }: CombinedError): Problem {
   const { signedOut, unreachable, defect } = strings.problems
   if (networkError instanceof SignedOutError)
@@ -30,7 +30,7 @@ type Refusal =
   | { __typename: 'InvalidInput'; issues: readonly { message: string }[] }
   | { __typename: 'ApiKeyLimitReached'; limit: number; plan: { name: string } }
 
-/** Why a mutation was refused. */
+/** Describes why a mutation was refused. */
 export function refusalOf(refusal: Refusal): Problem {
   switch (refusal.__typename) {
     case 'NotFound':

@@ -1,21 +1,21 @@
-/** Where the host page gives the customer's token: a string, or a promise of one. */
+/** The host page's function that returns the customer's token: a string, or a promise of one. */
 export type GetToken = () => string | Promise<string>
 
-/** The host page gave no token: there is nobody to speak for. */
+/** The host page provided no token: the customer is signed out. */
 export class SignedOutError extends Error {
   override readonly name = 'SignedOutError'
 }
 
-/** A token is replaced this long before it ends, or a tenth of its life before where that is shorter. */
+/** A token is replaced this long before it expires, or after 90% of its lifetime if that is later. */
 const earlyMs = 30_000
-/** A token that seems to be at its end when it comes is used all the same: this machine's clock may be wrong. */
+/** A token that seems to be expired on arrival is used anyway: this machine's clock may be wrong. */
 const leastUseMs = 5_000
-/** Browsers take longer timeouts for none at all. */
+/** With a longer delay, setTimeout fires at once. */
 const longestTimeoutMs = 2 ** 31 - 1
 
-/** The token in use. It is kept in memory alone. */
+/** Holds the current token, in memory only. */
 export class Tokens {
-  /** Called when the token in use was replaced because its end was near. */
+  /** Called after the token was replaced because it was about to expire. */
   onReplaced: () => void = () => {}
 
   readonly #getToken: GetToken
@@ -28,22 +28,22 @@ export class Tokens {
     this.#getToken = getToken
   }
 
-  /** The token in use; empty before the first has come. */
+  /** The current token; empty before the first one arrives. */
   get current(): string {
     return this.#token ?? ''
   }
 
-  /** Whether the next request should wait for another token. */
+  /** Whether the next request should wait for a new token. */
   get isDue(): boolean {
     return this.#token === undefined || Date.now() >= this.#dueAt
   }
 
-  /** A token that is good for a while. @throws SignedOutError */
+  /** A token that is valid for a while. @throws SignedOutError */
   async get(): Promise<string> {
     return this.#token !== undefined && !this.isDue ? this.#token : await this.renew()
   }
 
-  /** Another token, for instance after this one was refused. @throws SignedOutError */
+  /** A new token, for instance after the current one was refused. @throws SignedOutError */
   renew(): Promise<string> {
     this.#asked ??= this.#ask().finally(() => {
       this.#asked = undefined
@@ -60,7 +60,7 @@ export class Tokens {
     try {
       token = await this.#getToken()
     } catch (error) {
-      // So fetch says that the network failed, which need not be for long.
+      // How fetch reports a network failure, which may be temporary.
       if (error instanceof TypeError) throw error
       throw new SignedOutError(error instanceof Error ? error.message : String(error), { cause: error })
     }
@@ -77,7 +77,7 @@ export class Tokens {
     const wait = Math.min(Math.max(this.#dueAt - Date.now(), 0), longestTimeoutMs)
     this.#timer = setTimeout(() => {
       if (!this.isDue) return this.#replaceWhenDue()
-      // Where there is none to be had now, the next request asks again, and says so.
+      // On failure, the next request tries again and reports it.
       this.renew().then(
         () => this.onReplaced(),
         () => {},
@@ -86,7 +86,7 @@ export class Tokens {
   }
 }
 
-/** When to ask for the next token, in milliseconds since 1970. Nothing but `exp` and `iat` is read of a token. */
+/** When to request the next token, in milliseconds since 1970. Reads only `exp` and `iat` from the token. */
 function dueAtOf(token: string): number {
   const { exp, iat } = claimsOf(token)
   if (typeof exp !== 'number') return Number.POSITIVE_INFINITY

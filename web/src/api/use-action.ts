@@ -3,20 +3,20 @@ import { useRef, useState } from 'react'
 import { type AnyVariables, useClient } from 'urql'
 import { type Problem, problemOf, refusalOf } from './problem.ts'
 
-/** The results of the mutation's union: what was done, or why it was refused. */
+/** The mutation's result union: a payload, or a refusal. */
 type ResultOf<Data> = Exclude<Data[keyof Data], 'Mutation' | undefined>
 type DoneOf<Result> = Extract<Result, { __typename: `${string}Payload` }>
 
 export interface Action<Data, Variables> {
-  /** Resolves to what was done, or to null where it was not; then there is a problem. */
+  /** Resolves to the payload, or to null after a refusal or error; `problem` is set then. */
   run(variables: Variables): Promise<DoneOf<ResultOf<Data>> | null>
   isUnderWay: boolean
   problem: Problem | null
-  /** Forgets the problem. */
+  /** Clears the problem. */
   reset(): void
 }
 
-/** A mutation of one field, sent once at a time. */
+/** A mutation with one field. Ignored while an earlier one is in progress. */
 export function useAction<Data extends object, Variables extends AnyVariables>(
   document: TypedDocumentNode<Data, Variables>,
 ): Action<Data, Variables> {

@@ -8,7 +8,7 @@ const top = 22
 const bottom = 24
 const gap = 8
 
-/** Calls by month, oldest first. Whoever cannot see it has the table beside it. */
+/** Calls by month, oldest first. The table next to it is the accessible alternative. */
 export function BarChart({ months }: { months: readonly MonthOfCalls[] }) {
   const most = months.reduce((most, month) => (month.calls > most.calls ? month : most), months[0] ?? none)
   const step = width / months.length
@@ -23,7 +23,7 @@ export function BarChart({ months }: { months: readonly MonthOfCalls[] }) {
       )}
       {months.map(({ month, calls }, index) => {
         const x = index * step
-        // A month with few calls is still not one without any.
+        // A month with few calls must look different from one without any.
         const barHeight = calls > 0 ? Math.max(calls * scale, 2) : 0
         const barTop = height - bottom - barHeight
         return (

@@ -57,7 +57,7 @@ export function AccountHistoryDialog({ month, frame }: { month: string; frame: D
   )
 }
 
-/** Twelve months, newest first, as a chart and as a table, and to take away. */
+/** Twelve months, newest first, as a chart, a table and a CSV download. */
 function History({
   frame,
   about,
@@ -79,7 +79,7 @@ function History({
         {months ? (
           <div className="history">
             <BarChart months={months.toReversed()} />
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard. */}
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard. */}
             <section className="history-table" aria-label={title} tabIndex={0}>
               <table>
                 <thead>

@@ -15,7 +15,7 @@ import { Tick } from '../ui/tick.tsx'
 
 type ApiCall = CatalogueQuery['apiCalls'][number]
 
-/** What is chosen; the calls are kept while full access is tried out. */
+/** The selection. The selected calls are kept while full access is selected. */
 export interface Choice {
   isRestricted: boolean
   /** Names of API calls. */
@@ -38,7 +38,7 @@ interface ChoiceProps {
   disabled?: boolean
 }
 
-/** Full access, or chosen calls. */
+/** Chooses between full access and selected calls. */
 export function AccessChoice({ choice, onChange, disabled = false }: ChoiceProps) {
   const name = useId()
   const options = [
@@ -85,7 +85,7 @@ function ChosenCalls({
   if (error) return <ProblemNote problem={problemOf(error)} />
   if (!all) return <p className="hint loading-calls">{strings.access.loading}</p>
 
-  /** Ticks all of these, or none where all were ticked. */
+  /** Selects all of these, or deselects them if all were selected. */
   function toggle(calls: readonly ApiCall[]) {
     const names = calls.map(({ name }) => name)
     const rest = [...chosen].filter((name) => !names.includes(name))
@@ -113,7 +113,7 @@ function ChosenCalls({
           {strings.access.chosen(formatNumber(inCatalogue), formatNumber(all.length))}
         </p>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard. */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard. */}
       <section className="calls-list" aria-label={strings.access.chosenLabel} tabIndex={0}>
         {reads.length > 0 && (
           <Tick of={reads} chosen={chosen} onToggle={() => toggle(reads)} className="all-reads">
@@ -154,7 +154,7 @@ function matching(calls: readonly ApiCall[], search: string): ApiCall[] {
   })
 }
 
-/** In the order of the catalogue. */
+/** In the catalogue's order. */
 function byCategory(calls: readonly ApiCall[]): [string, ApiCall[]][] {
   const categories = new Map<string, ApiCall[]>()
   for (const call of calls) {

@@ -9,7 +9,7 @@ import { ProblemNote } from '../ui/problem-note.tsx'
 import { AccessChoice, accessInputOf, choiceOf } from './access-choice.tsx'
 import type { DialogFrame } from './dialogs.tsx'
 
-/** What a key may call. */
+/** Edits what a key may call. */
 export function AccessDialog({ apiKey, frame }: { apiKey: ApiKeyRowFragment; frame: DialogFrame }) {
   const { announce, canWrite } = usePage()
   const configure = useAction(ConfigureApiKeyAccessDocument)

@@ -16,8 +16,8 @@ type Shown =
   | { action: KeyAction; apiKey: ApiKeyRowFragment }
 
 /**
- * The one dialog that is open, if any. It stays until it has gone from sight, and then gives the focus to what
- * opened it, or, where that is no longer there, to `fallback`.
+ * The open dialog, if any. It stays mounted until its closing animation ends, then returns the focus to the element
+ * that opened it, or to `fallback` if that element is gone.
  */
 export function useDialogs(fallback: RefObject<HTMLElement | null>) {
   const [shown, setShown] = useState<Shown | null>(null)

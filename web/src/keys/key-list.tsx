@@ -12,11 +12,11 @@ import { useLast } from '../ui/use-last.ts'
 import { KeyRow, type OnAction } from './key-row.tsx'
 import { SkeletonRows } from './skeleton.tsx'
 
-/** With fewer keys than this there is nothing to search. */
+/** The search field appears from this many keys on. */
 const searchableFrom = 8
 const searchWaitMs = 200
 
-/** All the keys of the account, `total` in number. */
+/** All `total` keys of the account. */
 export function KeyList({ total, onAction }: { total: number; onAction: OnAction }) {
   const [typed, setTyped] = useState('')
   const search = useSettled(typed.trim(), searchWaitMs)
@@ -56,7 +56,7 @@ export function KeyList({ total, onAction }: { total: number; onAction: OnAction
   )
 }
 
-/** A page of rows, and after it the pages that follow, each fetched when its place comes near. */
+/** A page of rows, followed by the next pages, each fetched when it is about to scroll into view. */
 function Rows({ search, after, onAction }: { search: string; after: string | null; onAction: OnAction }) {
   const { connection, problem } = usePageOfKeys(search, after)
   const [isWanted, setWanted] = useState(false)
@@ -85,7 +85,7 @@ function Rows({ search, after, onAction }: { search: string; after: string | nul
   )
 }
 
-/** A page as it is now; while it is fetched anew, as it was. */
+/** The current page; while it is refetched, the previous state. */
 function usePageOfKeys(search: string, after: string | null) {
   const { refreshes } = usePage()
   const [{ data, error }, fetchAgain] = useQuery({
@@ -101,7 +101,7 @@ function usePageOfKeys(search: string, after: string | null) {
   return { connection, problem: error ? problemOf(error) : null }
 }
 
-/** Rows that hold the place of the next page, until they come near to sight. */
+/** Placeholder rows for the next page, which is fetched when they are about to scroll into view. */
 function NextPage({ onNear }: { onNear: () => void }) {
   const place = useRef<HTMLLIElement>(null)
   const near = useRef(onNear)
@@ -146,7 +146,7 @@ function Empty({ search }: { search: string }) {
   )
 }
 
-/** A value once it has stayed the same for a while. */
+/** The value, debounced. */
 function useSettled<Value>(value: Value, waitMs: number): Value {
   const [settled, setSettled] = useState(value)
   useEffect(() => {

@@ -6,14 +6,14 @@ import { Icon } from '../ui/icons.tsx'
 import { usePage } from '../ui/page.tsx'
 import { ProblemNote } from '../ui/problem-note.tsx'
 
-/** As many characters as the server takes. */
+/** The server's limit, in characters. */
 export const longestNote = 200
 
-/** The note of a key; a click on it changes it, Enter saves it, Esc leaves it as it was. */
+/** A key's note. A click edits it, Enter saves, Esc cancels. */
 export function KeyNote({ apiKey: { id, note, start } }: { apiKey: ApiKeyRowFragment }) {
   const { announce, canWrite } = usePage()
   const save = useAction(SetApiKeyNoteDocument)
-  /** What is being typed; null while nothing is. */
+  /** The text being edited; null while not editing. */
   const [draft, setDraft] = useState<string | null>(null)
   const button = useRef<HTMLButtonElement>(null)
   const problemId = useId()
@@ -21,7 +21,7 @@ export function KeyNote({ apiKey: { id, note, start } }: { apiKey: ApiKeyRowFrag
   function close() {
     setDraft(null)
     save.reset()
-    // The button comes back with the next rendering.
+    // The button reappears with the next render.
     requestAnimationFrame(() => button.current?.focus())
   }
 
@@ -61,7 +61,7 @@ export function KeyNote({ apiKey: { id, note, start } }: { apiKey: ApiKeyRowFrag
       }}
     >
       <input
-        // biome-ignore lint/a11y/noAutofocus: whoever clicks the note goes on in it.
+        // biome-ignore lint/a11y/noAutofocus: a click on the note starts editing it.
         autoFocus
         className="input"
         aria-label={strings.note.label}

@@ -11,10 +11,10 @@ import { KeyNote } from './key-note.tsx'
 
 export type KeyAction = 'show' | 'access' | 'history' | 'regenerate' | 'remove'
 
-/** Asks for the dialog of an action; `from` is what gets the focus back. */
+/** Opens the dialog of an action; `from` gets the focus back when it closes. */
 export type OnAction = (action: KeyAction, apiKey: ApiKeyRowFragment, from: HTMLElement | null) => void
 
-/** One key, with all that can be done to it. */
+/** One key, with all its actions. */
 export const KeyRow = memo(function KeyRow({
   apiKey,
   onAction,
@@ -79,7 +79,7 @@ const actions: {
   action: KeyAction
   icon: IconName
   label: string
-  /** Where there is no room for more, but for words. */
+  /** The visible label in narrow layouts. */
   short?: string
   describe: (key: string) => string
   writes: boolean

@@ -3,7 +3,7 @@ import { Modal } from '../ui/modal.tsx'
 import type { DialogFrame } from './dialogs.tsx'
 import { SecretView } from './secret-view.tsx'
 
-/** Shows a secret that has just been made. A click beside it does not close it: there may be no other time. */
+/** Shows a new secret. A click outside does not close it, because it may be the only chance to copy it. */
 export function NewSecretDialog(props: { frame: DialogFrame; title: string; about: string; secret: string }) {
   const { frame, title, about, secret } = props
   return (

@@ -19,7 +19,7 @@ interface KeyDialogProps {
   frame: DialogFrame
 }
 
-/** Asks whether a key is to get a new secret, and shows it. */
+/** Confirms re-generating a key, and shows the new secret. */
 export function RegenerateDialog({ apiKey, frame }: KeyDialogProps) {
   const regenerate = useAction(RegenerateApiKeyDocument)
   const [secret, setSecret] = useState<string | null>(null)
@@ -43,7 +43,7 @@ export function RegenerateDialog({ apiKey, frame }: KeyDialogProps) {
   )
 }
 
-/** Asks whether a key is to be removed. */
+/** Confirms removing a key. */
 export function RemoveDialog({ apiKey, frame }: KeyDialogProps) {
   const { announce } = usePage()
   const remove = useAction(RemoveApiKeyDocument)
@@ -62,7 +62,7 @@ export function RemoveDialog({ apiKey, frame }: KeyDialogProps) {
   )
 }
 
-/** Names the key, says what stops working, and when it was last called. */
+/** Names the key, and says what stops working and when the key was last used. */
 function Question({
   apiKey,
   frame,

@@ -2,7 +2,7 @@ import { strings } from '../strings.ts'
 import { CopyButton } from '../ui/copy-button.tsx'
 import { usePage } from '../ui/page.tsx'
 
-/** A whole secret, with how to use it. */
+/** A whole secret, and a command that uses it. */
 export function SecretView({ secret }: { secret: string }) {
   const { example } = usePage()
   return (

@@ -10,7 +10,7 @@ import { ProblemNote } from '../ui/problem-note.tsx'
 import type { DialogFrame } from './dialogs.tsx'
 import { SecretView } from './secret-view.tsx'
 
-/** Shows the secret of a key where it can be read again, and else says how to get a new one. */
+/** Shows a key's secret if it is recoverable, and otherwise says how to get a new one. */
 export function ShowDialog({
   apiKey,
   frame,
@@ -21,7 +21,7 @@ export function ShowDialog({
   onRegenerate: () => void
 }) {
   const { canWrite } = usePage()
-  // The server is asked now, each time, and not before.
+  // Fetched each time the dialog opens, and never in advance.
   const [{ data, error, fetching, stale }] = useQuery({
     query: ApiKeySecretDocument,
     variables: { id: apiKey.id },

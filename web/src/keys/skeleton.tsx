@@ -1,4 +1,4 @@
-/** The cells of a row, and what there will be in each. */
+/** The cells of a row, and the placeholder in each. */
 const cells = {
   key: ['note', 'start'],
   access: ['button'],
@@ -8,10 +8,10 @@ const cells = {
   actions: ['button'],
 }
 
-/** Rows as high as those to come, so that nothing jumps when they do. */
+/** Placeholder rows of the final height, so that the layout does not shift. */
 export function SkeletonRows({ count }: { count: number }) {
   return Array.from({ length: count }, (_, index) => (
-    // biome-ignore lint/suspicious/noArrayIndexKey: they are all alike.
+    // biome-ignore lint/suspicious/noArrayIndexKey: the rows are identical.
     <li key={index} className="row skeleton-row" aria-hidden="true">
       {Object.entries(cells).map(([cell, bones]) => (
         <span key={cell} className={`cell cell-${cell}`}>

@@ -1,7 +1,7 @@
 import { formatAgo, formatInstant } from '../format.ts'
 import { useNow } from './use-now.ts'
 
-/** How long ago something was, with when that was. */
+/** A relative time, with the exact time as its title. */
 export function Ago({ instant }: { instant: string }) {
   const now = useNow()
   return (

@@ -5,7 +5,7 @@ import { usePage } from './page.tsx'
 
 const shownMs = 2_000
 
-/** Copies a text, and says so for a moment. With `text` alone it is an icon. */
+/** Copies a text and confirms it briefly. With `text` alone it shows only an icon. */
 export function CopyButton({ value, label, text }: { value: string; label: string; text?: string }) {
   const { announce } = usePage()
   const [copied, setCopied] = useState(false)
@@ -39,7 +39,7 @@ async function copyText(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text)
     return true
   } catch {
-    // Frames and pages without TLS may have no clipboard, but can copy what is selected.
+    // Iframes and pages without TLS may lack the clipboard API, but can copy a selection.
     return copySelected(text)
   }
 }

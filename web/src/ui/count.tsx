@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { formatNumber } from '../format.ts'
 
-/** A number that lights up for a moment when it changes. */
+/** A number that is highlighted briefly when it changes. */
 export function Count({ value, className = '' }: { value: number; className?: string }) {
   const before = useRef(value)
   const [changes, setChanges] = useState(0)
@@ -9,7 +9,7 @@ export function Count({ value, className = '' }: { value: number; className?: st
     if (before.current !== value) setChanges((changes) => changes + 1)
     before.current = value
   }, [value])
-  // Another key is another element, and so the animation begins anew.
+  // A new key creates a new element, which restarts the animation.
   return (
     <span key={changes} className={changes > 0 ? `count changed ${className}` : `count ${className}`}>
       {formatNumber(value)}

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react'
 import { strings } from '../strings.ts'
 
-/** The foot of a dialog that has nothing more to ask: what else there is to do, and the way out. */
+/** The footer of a finished dialog: further actions, and a button to close it. */
 export function DoneFoot({ onClose, children }: { onClose: () => void; children?: ReactNode }) {
   return (
     <footer className="dialog-foot">

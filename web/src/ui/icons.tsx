@@ -21,7 +21,7 @@ const paths = {
 
 export type IconName = keyof typeof paths
 
-/** A picture beside words, or on a button that has a name of its own: nothing to be read out. */
+/** Decorative: hidden from screen readers, because the text or button around it has a name. */
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg className="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">

@@ -8,20 +8,20 @@ import { usePage } from './page.tsx'
 export interface ModalProps {
   open: boolean
   onClose(): void
-  /** Called when it has gone from sight. */
+  /** Called after the closing animation. */
   onClosed(): void
   title: string
   description?: ReactNode
-  /** Where the focus goes when it closes. */
+  /** Receives the focus when the dialog closes. */
   finalFocus: () => HTMLElement | null
   initialFocus?: RefObject<HTMLElement | null> | undefined
-  /** It asks a question that wants an answer: a click beside it does not close it. */
+  /** Requires an answer: a click outside does not close it. */
   isQuestion?: boolean | undefined
   isWide?: boolean | undefined
   children: ReactNode
 }
 
-/** A dialog above the page: it keeps the focus within, and gives it back. */
+/** A modal dialog. It traps the focus, and returns it when it closes. */
 export function Modal(props: ModalProps) {
   const {
     open,

@@ -1,22 +1,22 @@
 import { createContext, useContext } from 'react'
 import type { Api } from '../api/client.ts'
 
-/** What every part of the page can reach. */
+/** What every component of the page can use. */
 export interface Page {
   api: Api
-  /** The level of the page's heading in the document that it is part of. */
+  /** The level of the page's heading in the surrounding document. */
   headingLevel: number
-  /** A command that shows how a key is used; `{key}` stands for it. */
+  /** A command that shows how to use a key; `{key}` stands for the key. */
   example: string
-  /** Where what opens above the page is put: within the shadow root, where the styles are. */
+  /** The container for dialogs and menus: inside the shadow root, where the styles apply. */
   layer: HTMLElement
-  /** What the customer may do. */
+  /** Whether the customer may make changes. */
   canWrite: boolean
-  /** Tells what was done to who cannot see it. */
+  /** Announces a message to screen readers. */
   announce(message: string): void
-  /** Asks the server again for all that is shown. */
+  /** Fetches everything that is shown again. */
   refresh(): void
-  /** Grows with every `refresh`. */
+  /** Increments with every `refresh`. */
   refreshes: number
 }
 

@@ -1,7 +1,7 @@
 import type { Problem } from '../api/problem.ts'
 import { Icon } from './icons.tsx'
 
-/** Why something was not done, beside what was to do it. */
+/** Why an action failed, next to its button. */
 export function ProblemNote({ problem, id }: { problem: Problem | null; id?: string }) {
   if (!problem) return null
   return (

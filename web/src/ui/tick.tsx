@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useRef } from 'react'
 
 interface TickProps {
-  /** What it stands for: ticked when all of these are chosen, half ticked when some are. */
+  /** Checked if all of these are selected, indeterminate if some are. */
   of: readonly { name: string }[]
   chosen: ReadonlySet<string>
   onToggle(): void
@@ -9,7 +9,7 @@ interface TickProps {
   children: ReactNode
 }
 
-/** A checkbox for one thing or for many. */
+/** A checkbox for one item or a group of items. */
 export function Tick({ of, chosen, onToggle, className = '', children }: TickProps) {
   const input = useRef<HTMLInputElement>(null)
   const count = of.filter(({ name }) => chosen.has(name)).length

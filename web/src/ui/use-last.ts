@@ -1,6 +1,6 @@
 import { useRef } from 'react'
 
-/** What a value was when it last was something. */
+/** The last value that was neither null nor undefined. */
 export function useLast<Value>(value: Value | null | undefined): Value | undefined {
   const last = useRef<Value | undefined>(undefined)
   last.current = value ?? last.current

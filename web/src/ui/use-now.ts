@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react'
 
-/** How often "a minute ago" is written anew. */
+/** How often relative times such as "a minute ago" are updated. */
 const tickMs = 10_000
 
 const listeners = new Set<() => void>()
@@ -21,5 +21,5 @@ function subscribe(listener: () => void): () => void {
   }
 }
 
-/** The time, in milliseconds since 1970, as of the last tick that all of the page shares. */
+/** The time of the last tick, in milliseconds since 1970. The whole page shares one timer. */
 export const useNow = (): number => useSyncExternalStore(subscribe, () => now)
