@@ -48,7 +48,7 @@ export interface Config {
   limits: Limits
   /** Whether the API Keys page is served. */
   clientArea: boolean
-  /** The origin that hands the page its token. Left out: development uses the demo account. */
+  /** The origin that supplies the page's token. Left out: development uses the demo account. */
   clientAreaOrigin?: string | undefined
   /** Left out: pages of any origin may send requests. */
   corsOrigins?: readonly string[] | undefined
@@ -59,9 +59,7 @@ export class ConfigError extends Error {
   readonly mistakes: readonly string[]
 
   constructor(mistakes: readonly string[]) {
-    super(
-      `The settings have ${mistakes.length === 1 ? 'a mistake' : 'mistakes'}:\n${mistakes.map((m) => `  ${m}`).join('\n')}`,
-    )
+    super(`Invalid settings:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`)
     this.mistakes = mistakes
   }
 }
@@ -76,16 +74,13 @@ const settings = z.object({
   DATABASE_STATEMENT_TIMEOUT_MS: wholeNumber(100, 600_000).default(8_000),
   DATA_DIR: z.string().default('.latchkey'),
   REDIS_URL: urlOf('redis:', 'rediss:')
-    .refine(
-      isDecodable,
-      'It must have a % only where it stands for a character; write the sign itself as %25.',
-    )
+    .refine(isDecodable, 'must be percent-encoded: write the character % as %25.')
     .optional(),
   REDIS_PREFIX: z.string().default('latchkey'),
   AUTH_JWKS_URL: urlOf('https:', 'http:').optional(),
   AUTH_SECRET: z
     .string()
-    .refine((secret) => Buffer.byteLength(secret) >= 32, 'It must have 32 bytes or more.')
+    .refine((secret) => Buffer.byteLength(secret) >= 32, 'must have at least 32 bytes.')
     .optional(),
   AUTH_ISSUER: z.string().optional(),
   AUTH_AUDIENCE: z.string().optional(),
@@ -95,23 +90,23 @@ const settings = z.object({
     .string()
     .refine(
       isPrefix,
-      'It must be lower-case letters and digits, a letter first, in words joined by _; up to 16 characters.',
+      'must be at most 16 characters: words of lower-case letters and digits, joined by _, starting with a letter.',
     )
     .default('lk'),
   DEFAULT_PLAN: z.string().default('free'),
   CATALOGUE: z.string().optional(),
-  LOG_LEVEL: z.enum(logLevels, `It must be one of ${logLevels.join(', ')}.`).default('info'),
+  LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(', ')}.`).default('info'),
   LIVE_INTERVAL_MS: wholeNumber(10, 60_000).default(250),
   METER_TIMEOUT_MS: wholeNumber(100, 60_000).default(2_000),
   SHUTDOWN_DELAY_MS: wholeNumber(0, 600_000).default(1_000),
   SHUTDOWN_TIMEOUT_MS: wholeNumber(1_000, 600_000).default(10_000),
-  GRAPHIQL: z.enum(['on', 'off'], 'It must be on or off.').optional(),
-  CLIENT_AREA: z.enum(['on', 'off'], 'It must be on or off.').optional(),
+  GRAPHIQL: z.enum(['on', 'off'], 'must be on or off.').optional(),
+  CLIENT_AREA: z.enum(['on', 'off'], 'must be on or off.').optional(),
   CLIENT_AREA_ORIGIN: z
     .string()
     .refine(
       isOrigin,
-      'It must be an origin such as https://app.example.com, with neither a path nor a slash.',
+      'must be an origin such as https://app.example.com, without a path or a trailing slash.',
     )
     .optional(),
   CORS_ORIGINS: z.string().default('*').transform(readOrigins),
@@ -151,15 +146,13 @@ export function readConfig(
   )
   const production = given.NODE_ENV === 'production'
   if (production && !given.AUTH_JWKS_URL && !given.AUTH_SECRET)
-    mistakes.push(
-      'AUTH_JWKS_URL or AUTH_SECRET: One of them must be set in production, to check tokens with.',
-    )
+    mistakes.push('AUTH_JWKS_URL or AUTH_SECRET: at least one must be set in production, to verify tokens.')
   if (production && given.CLIENT_AREA === 'on' && !given.CLIENT_AREA_ORIGIN)
     mistakes.push(
-      'CLIENT_AREA_ORIGIN: It must be set with CLIENT_AREA=on in production, to the site that hands the page its token.',
+      'CLIENT_AREA_ORIGIN: must be set in production if CLIENT_AREA=on, to the origin that supplies its tokens.',
     )
   if (parsed.success && parsed.data.SHUTDOWN_DELAY_MS > parsed.data.SHUTDOWN_TIMEOUT_MS / 2)
-    mistakes.push('SHUTDOWN_DELAY_MS: It must be no more than half of SHUTDOWN_TIMEOUT_MS.')
+    mistakes.push('SHUTDOWN_DELAY_MS: must be at most half of SHUTDOWN_TIMEOUT_MS.')
   if (!parsed.success || !limits.success || mistakes.length > 0) throw new ConfigError(mistakes)
   return configFrom(parsed.data, limitsFrom(limits.data), production, developmentSecrets)
 }
@@ -172,9 +165,9 @@ function configFrom(
 ): Config {
   const dataDir = resolve(env.DATA_DIR)
   const needsAuthSecret = !env.AUTH_JWKS_URL && !env.AUTH_SECRET
-  const needsMadeUp = !production && (needsAuthSecret || !env.KEY_ENCRYPTION_KEYS)
-  const madeUp = needsMadeUp ? developmentSecrets(dataDir) : undefined
-  const authSecret = env.AUTH_SECRET ?? (needsAuthSecret ? madeUp?.authSecret : undefined)
+  const needsGenerated = !production && (needsAuthSecret || !env.KEY_ENCRYPTION_KEYS)
+  const generated = needsGenerated ? developmentSecrets(dataDir) : undefined
+  const authSecret = env.AUTH_SECRET ?? (needsAuthSecret ? generated?.authSecret : undefined)
   return Object.freeze({
     production,
     host: env.HOST,
@@ -195,8 +188,8 @@ function configFrom(
     },
     encryptionKeys:
       env.KEY_ENCRYPTION_KEYS ??
-      (madeUp
-        ? [{ kid: 'development', key: new Uint8Array(Buffer.from(madeUp.encryptionKey, 'base64')) }]
+      (generated
+        ? [{ kid: 'development', key: new Uint8Array(Buffer.from(generated.encryptionKey, 'base64')) }]
         : []),
     keyPrefix: env.KEY_PREFIX,
     defaultPlan: env.DEFAULT_PLAN,
