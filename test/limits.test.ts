@@ -23,10 +23,10 @@ const environment = {
   IDLE_TIMEOUT_MS: '300',
 }
 
-/** For what comes true a moment later; a slow machine's moments are long. */
+/** For conditions that become true in a moment, or later on a slow machine. */
 const patiently = { timeout: 10_000, interval: 20 }
 
-describe('the limits of a server', () => {
+describe('a server with limits', () => {
   let app: TestApp
   let customer: Customer
   let other: Customer
@@ -40,7 +40,7 @@ describe('the limits of a server', () => {
     gateway = (await createGateway(app)).token
   })
   afterAll(() => app.stop())
-  /** The server forgets what was open; a place is given back a moment after the client has closed. */
+  /** Waits until the server has released the connections, which happens shortly after the client closes them. */
   afterEach(async () => {
     for (const connection of opened) connection.terminate()
     opened = []
@@ -53,7 +53,7 @@ describe('the limits of a server', () => {
     return connection
   }
 
-  /** The status that a further WebSocket is answered with. */
+  /** The status of the response to another WebSocket handshake. */
   async function upgradeStatus(): Promise<number | undefined> {
     const socket = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
     socket.on('error', () => {})
@@ -72,14 +72,14 @@ describe('the limits of a server', () => {
     return socket.setEncoding('utf8')
   }
 
-  /** What a server sends until it closes. */
+  /** Everything that the server sends before it closes the connection. */
   const received = async (socket: Socket) => (await socket.toArray()).join('')
 
   function subscribe(connection: RawConnection, id: string): void {
     connection.send({ type: 'subscribe', id, payload: { query: liveUsageDocument } })
   }
 
-  async function placeIsGivenBack(): Promise<void> {
+  async function connectionIsReleased(): Promise<void> {
     const answer = async () => {
       const again = await open()
       again.send({ type: 'connection_init', payload: { authorization: `Bearer ${customer.token}` } })
@@ -89,7 +89,7 @@ describe('the limits of a server', () => {
   }
 
   describe('on connections', () => {
-    it('closes those beyond MAX_CONNECTIONS as they come', async () => {
+    it('closes those beyond MAX_CONNECTIONS on arrival', async () => {
       const sockets = Array.from({ length: 30 }, tcp)
       await Promise.all(sockets.map((socket) => once(socket, 'connect')))
       const beyond = tcp()
@@ -98,7 +98,7 @@ describe('the limits of a server', () => {
       await expect.poll(async () => (await fetch(`${app.url}/health`)).status, patiently).toBe(200)
     })
 
-    it('answers a WebSocket beyond MAX_WEBSOCKETS with 503 and OVERLOADED', async () => {
+    it('refuses a WebSocket beyond MAX_WEBSOCKETS with 503 and OVERLOADED', async () => {
       for (let i = 0; i < 5; i++) await (await open()).init(gateway)
       const socket = tcp()
       socket.write(
@@ -111,7 +111,7 @@ describe('the limits of a server', () => {
       expect((await fetch(`${app.url}/health`)).status).toBe(200)
     })
 
-    it('sends those of an account beyond MAX_WEBSOCKETS_PER_ACCOUNT away with 1013, and nobody else', async () => {
+    it('closes an account’s WebSockets beyond MAX_WEBSOCKETS_PER_ACCOUNT with 1013, and no others', async () => {
       const first = await (await open()).init(customer.token)
       await (await open()).init(customer.token)
       const third = await open()
@@ -123,15 +123,15 @@ describe('the limits of a server', () => {
         { query: liveUsageDocument },
         { accept: 'text/event-stream', authorization: `Bearer ${customer.token}` },
       )
-      // In the form of an event, as was asked for.
+      // As an event, because that is the type that the client accepts.
       expect([stream.status, stream.text]).toEqual([503, expect.stringContaining('"code":"OVERLOADED"')])
       await (await open()).init(other.token)
       first.socket.terminate()
-      await placeIsGivenBack()
+      await connectionIsReleased()
     })
 
     it.each(['text/event-stream', 'Text/Event-Stream', 'text/*', '*/*'])(
-      'counts event streams with them, for as long as they are open: %s',
+      'counts open event streams among an account’s WebSockets: Accept: %s',
       async (accept) => {
         const streams = await Promise.all(
           [1, 2].map(async () => {
@@ -160,13 +160,13 @@ describe('the limits of a server', () => {
         expect(third.text).toContain('OVERLOADED')
         expectNothingInternal(third.text)
         for (const { abort } of streams) abort.abort()
-        await placeIsGivenBack()
+        await connectionIsReleased()
       },
     )
   })
 
   describe('on one WebSocket', () => {
-    it('refuses the subscription beyond MAX_SUBSCRIPTIONS, until another has ended', async () => {
+    it('refuses a subscription beyond MAX_SUBSCRIPTIONS until another one ends', async () => {
       const connection = await (await open()).init(customer.token)
       for (const id of ['a', 'b']) {
         subscribe(connection, id)
@@ -185,7 +185,7 @@ describe('the limits of a server', () => {
         .toBe('next')
     })
 
-    it('refuses the operation beyond MAX_OPERATIONS at once, whatever ids it uses', async () => {
+    it('refuses an operation beyond MAX_OPERATIONS immediately, even if ids are reused', async () => {
       const connection = await (await open()).init(customer.token)
       const query = '{ account { apiKeys(first: 1) { totalCount } } }'
       for (let i = 0; i < 6; i++) {
@@ -197,7 +197,7 @@ describe('the limits of a server', () => {
       while (message?.id !== 'last') message = await connection.next()
       expect(message.type).toBe('error')
       expectRefusal({ errors: message.payload as never }, 'OVERLOADED')
-      // Those that were completed early are done with, too.
+      // Operations that the client completed early are released, too.
       await expect
         .poll(async () => {
           connection.send({ type: 'subscribe', id: 'next', payload: { query } })
@@ -218,7 +218,7 @@ describe('the limits of a server', () => {
       expect((await closed).code).toBe(code)
     })
 
-    it('cuts a client that does not answer a ping by the next, and keeps one that does', async () => {
+    it('disconnects a client that has not answered a ping by the next one, and no other', async () => {
       const alive = await (await open()).init(gateway)
       const dead = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
         autoPong: false,
@@ -232,17 +232,17 @@ describe('the limits of a server', () => {
       expect(await alive.next()).toEqual({ type: 'pong' })
     })
 
-    it('stops reading from a client that does not read, instead of keeping its answers', async () => {
+    it('stops reading from a client that does not read, instead of buffering its answers', async () => {
       const { socket } = await (await open()).init(gateway)
       socket.pause()
-      // A few megabytes fill the kernel's buffers on either side; what is beyond stays with the client.
+      // A few megabytes fill the kernel's buffers on both sides; the rest stays with the client.
       const message = JSON.stringify({ type: 'ping', payload: { text: 'x'.repeat(2_000) } })
       for (let sent = 0; sent < 60_000_000; sent += message.length) socket.send(message)
       let left = 0
       const looking = setInterval(() => {
         left = socket.bufferedAmount || left
       }, 10)
-      // Nor does it answer pings.
+      // The paused client does not answer pings either, so the server closes the connection.
       await once(socket, 'close')
       clearInterval(looking)
       expect(left).toBeGreaterThan(30_000_000)
@@ -255,9 +255,9 @@ describe('the limits of a server', () => {
 
     const refused: [string, number, string][] = [
       ['headers beyond MAX_HEADER_BYTES', 431, request(`X: ${'x'.repeat(5_000)}\r\n\r\n`)],
-      ['headers that are not there within HEADERS_TIMEOUT_MS', 408, request('X: x')],
-      ['a body that is not there within REQUEST_TIMEOUT_MS', 408, request('Content-Length: 9\r\n\r\n{')],
-      ['what is no HTTP', 400, 'nonsense\r\n\r\n'],
+      ['headers that are incomplete after HEADERS_TIMEOUT_MS', 408, request('X: x')],
+      ['a body that is incomplete after REQUEST_TIMEOUT_MS', 408, request('Content-Length: 9\r\n\r\n{')],
+      ['malformed HTTP', 400, 'nonsense\r\n\r\n'],
       [
         'a body beyond MAX_BODY_BYTES',
         413,
@@ -265,7 +265,7 @@ describe('the limits of a server', () => {
       ],
     ]
 
-    it('says why it does not take one, and closes connections on which nothing is asked', async () => {
+    it('gives a reason for each refusal, and closes idle connections', async () => {
       const answers = refused.map(async ([what, status, text]) => {
         const socket = tcp()
         socket.write(text)

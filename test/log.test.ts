@@ -23,7 +23,7 @@ describe('the redactor', () => {
     jwe = (await new SecretVault([{ kid: 'one', key }]).seal(secret, 'id')) ?? ''
   })
 
-  /** The redacted line of an entry. */
+  /** The redacted log line. */
   function lineOf(write: (log: Logger) => void): string {
     const lines: string[] = []
     write(createLogger('trace', redacting({ write: (line) => void lines.push(line) })))
@@ -38,14 +38,14 @@ describe('the redactor', () => {
 
   const places: [string, (text: string, log: Logger) => void][] = [
     ['the message', (text, log) => log.info(`before ${text} after`)],
-    ['a message that is nothing else', (text, log) => log.info(text)],
+    ['a message without other text', (text, log) => log.info(text)],
     ['a message after a newline', (text, log) => log.info(`before:\n${text}\nafter`)],
     [
       'a message after a tab, a quote, a backslash and a bell',
       (text, log) => log.info(`\t${text} "${text} \\${text} \u0007${text}`),
     ],
-    ['a value', (text, log) => log.info({ secret: text }, 'message')],
-    ['a name', (text, log) => log.info({ [text]: 1 }, 'message')],
+    ['a property’s value', (text, log) => log.info({ secret: text }, 'message')],
+    ['a property’s name', (text, log) => log.info({ [text]: 1 }, 'message')],
     [
       'a nested object',
       (text, log) => log.info({ request: { headers: [{ authorization: `Bearer ${text}` }] } }),
@@ -66,14 +66,14 @@ describe('the redactor', () => {
     }
   })
 
-  it('leaves everything else as it is', () => {
+  it('leaves everything else unchanged', () => {
     const text =
       'ApiKey:018f0000-0000-7000-8000-000000000000 lk_abc123 v3.uptime-monitors.list\n"eyes" \\ \u0007 äöü'
     expect(JSON.parse(lineOf((log) => log.info({ text }, text)))).toMatchObject({ text, msg: text })
   })
 })
 
-it('a logger redacts what it writes to standard output, and loses nothing at the end', async () => {
+it('a logger redacts standard output, and loses no line when the process exits', async () => {
   const secret = generateSecret('lk')
   const program = `
     import { createLogger } from ${JSON.stringify(new URL('../dist/log.js', import.meta.url).href)}
@@ -87,7 +87,7 @@ describe('the leak check of the test run', () => {
   const issued = 'issued-in-a-form-that-the-redactor-does-not-know'
   const clean = '{"level":30,"msg":"ADMITTED lk_abc123"}'
 
-  it('finds issued secrets, anything that looks like one, and what a redactor has removed', () => {
+  it('finds issued secrets, anything that looks like a secret, and the marks of redaction', () => {
     const secret = generateSecret('lk')
     const lines = [`{"msg":"${issued}"}`, `{"msg":"${secret}"}`, '{"msg":"[secret]"}', '{"msg":"[token]"}']
     expect(findLeaks([clean, ...lines, clean].join('\n'), [issued])).toEqual([
@@ -98,7 +98,7 @@ describe('the leak check of the test run', () => {
     ])
   })
 
-  it('fails a run in which all tests pass', { timeout: 60_000 }, async () => {
+  it('fails a run with a leak even if all of its tests pass', { timeout: 60_000 }, async () => {
     const vitest = resolve('node_modules/vitest/vitest.mjs')
     const config = 'test/support/leaking-run/vitest.config.ts'
     const run = promisify(execFile)(process.execPath, [vitest, 'run', '--config', config], {
@@ -111,7 +111,7 @@ describe('the leak check of the test run', () => {
     })
   })
 
-  it('passes a log without any', () => {
+  it('passes a clean log', () => {
     expect(findLeaks(`${clean}\n${clean}\n`, [issued])).toEqual([])
   })
 })
@@ -126,7 +126,7 @@ describe('the log in production', () => {
   })
   afterAll(() => app.stop())
 
-  /** The lines about an operation, once there are `count`. */
+  /** The lines about an operation, as soon as there are `count` of them. */
   async function linesOf(operation: string, count = 1): Promise<Record<string, unknown>[]> {
     return await vi.waitFor(async () => {
       const log = await readFile(inject('logFile'), 'utf8')
@@ -155,7 +155,7 @@ describe('the log in production', () => {
     expect(line?.durationMs).toBeTypeOf('number')
   })
 
-  it('names the codes of a refused request', async () => {
+  it('contains the error codes of a refused request', async () => {
     const query = 'query RefusedLogged { accounts { totalCount } }'
     await post(app, { query }, { authorization: `Bearer ${customer.token}` })
     expect(await linesOf('RefusedLogged')).toMatchObject([{ codes: ['FORBIDDEN'] }])
@@ -171,7 +171,7 @@ describe('the log in production', () => {
     connection.socket.close()
   })
 
-  it('has a line for every subscription, completed or cut off', async () => {
+  it('has one line per subscription, whether it was completed or disconnected', async () => {
     for (const end of ['complete', 'terminate'] as const) {
       const connection = await (await openRawConnection(app)).init(customer.token)
       const query = `subscription Logged${end} { liveUsage { month } }`

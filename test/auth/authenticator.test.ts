@@ -10,7 +10,7 @@ const secret = 'a secret that only tests are signed with'
 const viewer = '{ viewer { subject scopes } }'
 const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** Signs any claims, right or wrong, with a key of any kind. */
+/** Signs any claims, valid or not, with any key. */
 function sign(claims: object, key: string = secret, alg = 'HS256'): Promise<string> {
   return new SignJWT({ ...claims }).setProtectedHeader({ alg }).sign(new TextEncoder().encode(key))
 }
@@ -38,56 +38,56 @@ describe('a token signed with AUTH_SECRET', () => {
   afterAll(() => app.stop())
 
   it.each([
-    ['as it should be', good],
+    ['with valid claims', good],
     ['without an expiry', () => ({ ...good(), exp: undefined })],
-    ['with an expiry beyond any calendar', () => ({ ...good(), exp: 1e15 })],
+    ['with an expiry beyond what a Date can hold', () => ({ ...good(), exp: 1e15 })],
     ['for several audiences', () => ({ ...good(), aud: ['other', 'latchkey'] })],
-    ['that begins to be good now', () => ({ ...good(), nbf: now() - 1 })],
-  ])('is taken: %s', async (_, claims) => {
+    ['whose nbf has just passed', () => ({ ...good(), nbf: now() - 1 })],
+  ])('is accepted: %s', async (_, claims) => {
     const { status, data } = await ask(`Bearer ${noteSecrets(await sign(claims()))}`)
     expect([status, data]).toEqual([200, { viewer: { subject: 'tester', scopes: ['keys:read'] } }])
   })
 
-  it('is taken whatever the case of the word Bearer', async () => {
+  it('is accepted with “Bearer” in any case', async () => {
     expect((await ask(`bearer ${await sign(good())}`)).status).toBe(200)
   })
 
   const withClaims = (claims: object) => () => sign({ ...good(), ...claims })
   const bad: [string, () => string | Promise<string>][] = [
     ['garbage', () => 'garbage'],
-    ['three parts of garbage', () => 'a.b.c'],
+    ['garbage in three parts', () => 'a.b.c'],
     ['signed with another secret', () => sign(good(), 'another secret of more than 32 bytes')],
-    ['of the algorithm none', () => `${base64url({ alg: 'none' })}.${base64url(good())}.`],
-    ['of the algorithm HS512', () => sign(good(), secret, 'HS512')],
+    ['with the algorithm none', () => `${base64url({ alg: 'none' })}.${base64url(good())}.`],
+    ['with the algorithm HS512', () => sign(good(), secret, 'HS512')],
     ['without a signature', async () => (await sign(good())).replace(/[^.]+$/, '')],
     [
-      'whose payload was changed',
+      'with a tampered payload',
       async () => (await sign(good())).replace(/\.[^.]+\./, `.${base64url({ ...good(), scope: 'admin' })}.`),
     ],
     ['for another audience', withClaims({ aud: 'another' })],
     ['without an audience', withClaims({ aud: undefined })],
-    ['of another issuer', withClaims({ iss: 'another' })],
+    ['from another issuer', withClaims({ iss: 'another' })],
     ['without an issuer', withClaims({ iss: undefined })],
     ['that has expired', withClaims({ exp: now() - 1 })],
-    ['whose expiry is no number', withClaims({ exp: 'tomorrow' })],
-    ['that is not good yet', withClaims({ nbf: now() + 3_600 })],
+    ['whose expiry is not a number', withClaims({ exp: 'tomorrow' })],
+    ['that is not valid yet', withClaims({ nbf: now() + 3_600 })],
     ['without a subject', withClaims({ sub: undefined })],
     ['with an empty subject', withClaims({ sub: '' })],
-    ['whose subject is no text', withClaims({ sub: { name: 'tester' } })],
+    ['whose subject is not a string', withClaims({ sub: { name: 'tester' } })],
     ['whose scope is a list', withClaims({ scope: ['admin'] })],
-    ['whose account is no text', withClaims({ account: 7 })],
+    ['whose account is not a string', withClaims({ account: 7 })],
     ['whose account is null', withClaims({ account: null })],
     ['whose account is empty', withClaims({ account: '' })],
-    ['whose account holds NUL', withClaims({ account: 'a\u0000b' })],
-    ['whose account holds half a character', withClaims({ account: 'a\ud800b' })],
+    ['whose account contains NUL', withClaims({ account: 'a\u0000b' })],
+    ['whose account contains a lone surrogate', withClaims({ account: 'a\ud800b' })],
     ['whose account is too long', withClaims({ account: 'x'.repeat(256) })],
     [
-      'whose payload is no object',
+      'whose payload is not an object',
       () => new Promise((resolve) => resolve(`${base64url({ alg: 'HS256' })}.${base64url('x')}.x`)),
     ],
   ]
 
-  it.each(bad)('is refused, and not told why: %s', async (_, token) => {
+  it.each(bad)('is refused without a reason: %s', async (_, token) => {
     const before = await contentsOf(app)
     const answer = await ask(`Bearer ${noteSecrets(await token())}`)
     expect([answer.status, answer.text]).toEqual([401, refusal])
@@ -105,14 +105,14 @@ describe('a token signed with AUTH_SECRET', () => {
   })
 
   it.each(['', 'Bearer', 'Bearer ', 'Basic dXNlcjpwYXNz', 'Bearer a b'])(
-    'is refused in a header that holds none: %j',
+    'is required in a header of the form “Bearer <token>”: %j is refused',
     async (authorization) => {
       const answer = await ask(authorization)
       expect([answer.status, answer.text]).toEqual([401, refusal])
     },
   )
 
-  it('is asked for where there is none', async () => {
+  it('is asked for if the header is missing', async () => {
     const answer = await ask(undefined)
     expectRefusal(answer, 'UNAUTHENTICATED')
     expect(answer.text).toContain('Send a bearer token')
@@ -174,12 +174,12 @@ describe('a scope', () => {
     }
   })
 
-  it('is asked for by name where it lacks', async () => {
+  it('is named in the refusal if the token lacks it', async () => {
     const as = await app.token({ scopes: ['calls:meter'] })
     expect((await app.query('{ plans { id } }', { as })).errors?.[0]?.message).toContain('keys:read')
   })
 
-  it('is needed for everything but to ask who one is', async () => {
+  it('is required for everything except to read the viewer', async () => {
     const as = await app.token({ scopes: [], account: 'nobody' })
     expect((await app.query(viewer, { as })).data).toEqual({ viewer: { subject: 'tester', scopes: [] } })
     for (const operation of Object.values(operations).flat()) {
@@ -190,7 +190,7 @@ describe('a scope', () => {
     expect(await app.sql('select from account where external_id = $1', 'nobody')).toEqual([])
   })
 
-  it('keys:reveal shows the secrets of one’s own keys, and nothing else does', async () => {
+  it('keys:reveal or admin is required to read secrets', async () => {
     const secrets = async (...held: Scope[]) => {
       const as = await app.token({ scopes: held, account: 'revealed' })
       const query = '{ account { apiKeys { nodes { start secret } } } }'
@@ -207,7 +207,7 @@ describe('a scope', () => {
   })
 })
 
-describe.each(databases)('on %s, the account that a token names', (database) => {
+describe.each(databases)('on %s, the account named by a token', (database) => {
   let app: TestApp
   beforeAll(async () => {
     app = await startApp({
@@ -222,7 +222,7 @@ describe.each(databases)('on %s, the account that a token names', (database) => 
     return (await app.query<{ account: object | null }, never>(query, { as })).data.account
   }
 
-  it('is made when it is seen for the first time, even by 20 at once', async () => {
+  it('is created once when it is first seen, even by 20 concurrent requests', async () => {
     const as = await app.token({ account: 'Ünïcode & Söhne', scopes: customerScopes })
     const all = await Promise.all(Array.from({ length: 20 }, () => accountOf(as)))
     const made = {
@@ -234,12 +234,12 @@ describe.each(databases)('on %s, the account that a token names', (database) => 
     expect(all).toEqual(Array.from({ length: 20 }, () => made))
   })
 
-  it('is read from the claim that is set, and from no other', async () => {
+  it('is read only from the claim that AUTH_ACCOUNT_CLAIM names', async () => {
     const token = await sign({ sub: 'tester', scope: 'keys:read', account: 'from the usual claim' })
     expect(await accountOf(noteSecrets(token))).toBe(null)
   })
 
-  it('is not made for a gateway', async () => {
+  it('is not created for a gateway', async () => {
     const before = await contentsOf(app)
     await (await createGateway(app)).meter('garbage')
     const as = await app.token({ account: 'a gateway of the customer', scopes: ['calls:meter'] })

@@ -8,7 +8,7 @@ import { closeOf, rawWebSocket } from '../support/websocket.ts'
 const query = '{ viewer { subject } }'
 const ask = (app: TestApp, token: string) => post(app, { query }, { authorization: `Bearer ${token}` })
 
-describe('a token checked by AUTH_JWKS_URL', () => {
+describe('a token verified with AUTH_JWKS_URL', () => {
   const algorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384'] as const
   type Key = Awaited<ReturnType<TokenIssuer['addKey']>>
   const issuer = new TokenIssuer()
@@ -25,15 +25,15 @@ describe('a token checked by AUTH_JWKS_URL', () => {
     await issuer.stop()
   })
 
-  it.each(['RS256', 'ES256', 'EdDSA'] as const)('is taken when it is signed with %s', async (alg) => {
+  it.each(['RS256', 'ES256', 'EdDSA'] as const)('is accepted if signed with %s', async (alg) => {
     expect((await ask(app, await keys[alg].sign({}))).data).toEqual({ viewer: { subject: 'tester' } })
   })
 
-  it.each(['PS256', 'ES384'] as const)('is refused when it is signed with %s', async (alg) => {
+  it.each(['PS256', 'ES384'] as const)('is refused if signed with %s', async (alg) => {
     expect((await ask(app, await keys[alg].sign({}))).status).toBe(401)
   })
 
-  it('is refused when a public key was taken for the secret of HS256', async () => {
+  it('is refused if signed with HS256 and a public key as the secret', async () => {
     const { publicKey, publicJwk } = keys.RS256
     const pem = await exportSPKI(publicKey)
     for (const guess of [pem, pem.trim(), JSON.stringify(publicJwk), publicJwk.n ?? '']) {
@@ -44,7 +44,7 @@ describe('a token checked by AUTH_JWKS_URL', () => {
     }
   })
 
-  it('cannot bring its own key along', async () => {
+  it('cannot supply its own key', async () => {
     const attacker = await new TokenIssuer().addKey('ES256', 'ES256')
     for (const header of [{}, { jwk: attacker.publicJwk }, { jku: 'http://127.0.0.1:1/' }])
       expect((await ask(app, await attacker.sign({ scope: 'admin' }, header))).status).toBe(401)
@@ -65,14 +65,14 @@ describe('the keys of AUTH_JWKS_URL', () => {
     await issuer.stop()
   })
 
-  it('are not fetched again while they are known', async () => {
+  it('are fetched once for any number of tokens with a known key', async () => {
     const { sign } = await issuer.addKey('ES256', 'one')
     const tokens = await Promise.all(Array.from({ length: 20 }, () => sign({})))
     const statuses = await Promise.all(tokens.map(async (token) => (await ask(app, token)).status))
     expect([new Set(statuses), issuer.fetches]).toEqual([new Set([200]), 1])
   })
 
-  it('are fetched again for a token that is signed with a new one', async () => {
+  it('are fetched again when a token is signed with a new key', async () => {
     const old = await issuer.addKey('ES256', 'old')
     expect((await ask(app, await old.sign({}))).status).toBe(200)
     const next = await issuer.addKey('ES256', 'next')
@@ -82,7 +82,7 @@ describe('the keys of AUTH_JWKS_URL', () => {
     expect((await ask(app, await old.sign({}))).status).toBe(401)
   })
 
-  it('are not fetched as often as tokens of unknown keys come', async () => {
+  it('are not fetched for every token with an unknown key', async () => {
     const stranger = await new TokenIssuer().addKey('ES256', 'stranger')
     await issuer.addKey('ES256', 'one')
     const token = await stranger.sign({})
@@ -91,7 +91,7 @@ describe('the keys of AUTH_JWKS_URL', () => {
     expect(issuer.fetches).toBeLessThan(50)
   })
 
-  it('that cannot be fetched do not make a token a bad one; it is taken when they can again', async () => {
+  it('cause 503, not 401, until they can be fetched', async () => {
     const { sign } = await issuer.addKey('ES256', 'one')
     const token = await sign({})
     await issuer.stop()
@@ -105,7 +105,7 @@ describe('the keys of AUTH_JWKS_URL', () => {
     expect((await ask(app, token)).status).toBe(200)
   })
 
-  it('are good for more tokens while they cannot be fetched again', async () => {
+  it('stay in use while the issuer is unreachable', async () => {
     const { sign } = await issuer.addKey('ES256', 'one')
     expect((await ask(app, await sign({}))).status).toBe(200)
     await issuer.stop()
@@ -113,8 +113,8 @@ describe('the keys of AUTH_JWKS_URL', () => {
   })
 })
 
-describe('with AUTH_JWKS_URL and AUTH_SECRET', () => {
-  it('tokens of either kind are taken', async () => {
+describe('a server with both AUTH_JWKS_URL and AUTH_SECRET', () => {
+  it('accepts tokens of either kind', async () => {
     const issuer = new TokenIssuer()
     const { sign } = await issuer.addKey('EdDSA', 'one')
     await issuer.start()

@@ -2,7 +2,7 @@ import { serverAudits } from 'graphql-http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startApp, type TestApp } from '../support/app.ts'
 
-describe('GraphQL over HTTP, by the audits of graphql-http', () => {
+describe('GraphQL over HTTP passes the audit of graphql-http', () => {
   let app: TestApp
 
   beforeAll(async () => {

@@ -13,7 +13,7 @@ const nested = (depth: number, field: string, leaf: string) =>
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-describe('an operation that costs too much', () => {
+describe('the GraphQL server', () => {
   let app: TestApp
   let customer: string
   let gateway: string
@@ -42,73 +42,70 @@ describe('an operation that costs too much', () => {
       'that is too deep',
       () => `{ account { ${'apiKeys { nodes { account { '.repeat(5)} id ${'}}}'.repeat(5)} } }`,
     ],
-    ['of many thousand levels', () => `{ ${nested(4_900, 'account', 'id')} }`],
+    ['that is thousands of levels deep', () => `{ ${nested(4_900, 'account', 'id')} }`],
     [
-      'with lists of many thousand levels',
+      'with lists nested thousands of levels deep',
       () => `{ nodes(ids: ${'['.repeat(4_000)}${']'.repeat(4_000)}) { id } }`,
     ],
     ['that is too wide', () => `{ ${times(301, (i) => `a${i}: viewer { subject }`)} }`],
-    ['with 10,000 aliases of a field', () => `{ ${times(10_000, (i) => `a${i}: viewer { subject }`)} }`],
+    ['with 10,000 aliases of one field', () => `{ ${times(10_000, (i) => `a${i}: viewer { subject }`)} }`],
     ['with 10,000 aliases of __typename', () => `{ ${times(10_000, (i) => `a${i}: __typename`)} }`],
-    ['that asks for the same thing 2,400 times', () => `{ ${times(2_400, () => 'viewer { subject }')} }`],
+    ['that selects one field 2,400 times', () => `{ ${times(2_400, () => 'viewer { subject }')} }`],
     [
       'whose lists multiply',
       () =>
         '{ account { apiKeys { nodes { account { apiKeys { nodes { usageHistory(months: 120) { calls } } } } } } } }',
     ],
     [
-      'that multiplies by fragments',
+      'whose fragments multiply',
       () => `{ ...A } fragment A on Query { ${times(20, (i) => `a${i}: account { ...B }`)} }
       fragment B on Account { ${times(20, (i) => `b${i}: usage { calls }`)} }`,
     ],
     ['with 301 aliases of __typename', () => `{ ${times(301, (i) => `a${i}: __typename`)} }`],
     [
-      'with aliases that fragments multiply',
+      'whose fragments multiply aliases',
       () => `{ ...A ...B } fragment A on Query { ${times(20, (i) => `a${i}: account { ...C }`)} }
       fragment B on Query { ${times(20, (i) => `a${i}: account { ...C }`)} }
       fragment C on Account { ${times(10, (i) => `c${i}: id`)} }`,
     ],
     ['with 51 directives', () => `{ ${times(51, (i) => `a${i}: __typename @include(if: true)`)} }`],
-    ['with 4,000 directives that there are not', () => `{ __typename ${times(4_000, (i) => `@d${i}`)} }`],
+    ['with 4,000 unknown directives', () => `{ __typename ${times(4_000, (i) => `@d${i}`)} }`],
     ['of a million characters', () => `{ ${'viewer { subject } '.repeat(50_000)} }`],
-  ])('%s is refused as too complex', async (_, query) => {
+  ])('refuses as too complex an operation %s', async (_, query) => {
     const answer = await send(query(), customer)
     expectRefusal(answer, 'QUERY_TOO_COMPLEX')
     expect(answer.text).toMatch(/Ask for less/)
     expect(new Set(Object.values(answer.data ?? {}))).toEqual(new Set(answer.data ? [null] : []))
   })
 
-  it.each([10_000, 301])('with %i calls to meter counts none of them', async (count) => {
+  it.each([10_000, 301])('counts none of the calls of a mutation that meters %i times', async (count) => {
     const before = await contentsOf(app)
     expectRefusal(await metering(count), 'QUERY_TOO_COMPLEX')
     expect(await contentsOf(app)).toEqual(before)
   })
 
-  it('is refused before anybody asks who sent it', async () => {
+  it('refuses a complex operation as such without a token, too', async () => {
     expectRefusal(await post(app, { query: `{ ${nested(4_900, 'account', 'id')} }` }), 'QUERY_TOO_COMPLEX')
   })
 
   it.each([
-    [
-      'fragments that lead back to themselves',
-      '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }',
-    ],
-    ['a fragment that contains itself', '{ account { ...A } } fragment A on Account { id ...A }'],
-    ['a field that there is not', '{ nonsense }'],
-    ['many fields that there are not', `{ ${times(5_000, (i) => `f${i}`)} }`],
-    ['a comment and nothing else', '# nothing'],
-  ])('is told apart from a mistake: %s', async (_, query) => {
+    ['a cycle of fragments', '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }'],
+    ['a fragment that spreads itself', '{ account { ...A } } fragment A on Account { id ...A }'],
+    ['an unknown field', '{ nonsense }'],
+    ['5,000 unknown fields', `{ ${times(5_000, (i) => `f${i}`)} }`],
+    ['only a comment', '# nothing'],
+  ])('refuses a document as invalid, not as too complex: %s', async (_, query) => {
     expectRefusal(await send(query, customer), 'BAD_USER_INPUT')
   })
 
-  it('leaves room for a page of keys with everything on it', async () => {
+  it('admits a full page of keys with every field, and 100 metered calls', async () => {
     const query = `{ account { apiKeys(first: 100) { totalCount pageInfo { hasNextPage endCursor } edges { cursor
       node { id note start secret access { mode apiCalls { name } } usage { calls } lastCallAt createdAt } } } } }`
     expect((await send(query, customer)).errors).toBeUndefined()
     expect((await metering(100)).errors).toBeUndefined()
   })
 
-  it('does not stay in memory', async () => {
+  it('keeps no long document in memory', async () => {
     const heapAfter = async (round: number) => {
       for (let i = 0; i < 12; i++) {
         const query = `{ viewer { subject } } # ${round} ${i} ${'x'.repeat(1_000_000)}`
@@ -123,23 +120,23 @@ describe('an operation that costs too much', () => {
   })
 })
 
-describe('a mistake', () => {
+describe('a misspelled name', () => {
   const mistakes: [string, string, object][] = [
-    ['of a field', '{ viewer { subjec } }', {}],
-    ['of a type', '{ account { ... on Acount { id } } }', {}],
-    ['of an argument', '{ account { apiKeys(firs: 1) { totalCount } } }', {}],
+    ['in a field', '{ viewer { subjec } }', {}],
+    ['in a type', '{ account { ... on Acount { id } } }', {}],
+    ['in an argument', '{ account { apiKeys(firs: 1) { totalCount } } }', {}],
     [
-      'of an enum value',
+      'in an enum value',
       'mutation { configureApiKeyAccess(input: { id: "x", access: { mode: FUL } }) { __typename } }',
       {},
     ],
     [
-      'of a variable',
+      'in a variable',
       'mutation ($access: ApiKeyAccessInput!) { configureApiKeyAccess(input: { id: "x", access: $access }) { __typename } }',
       { access: { mode: 'FUL' } },
     ],
     [
-      'of a variable’s field',
+      'in a field of a variable',
       'mutation ($access: ApiKeyAccessInput!) { configureApiKeyAccess(input: { id: "x", access: $access }) { __typename } }',
       { access: { mode: 'FULL', apiCall: [] } },
     ],
@@ -148,14 +145,17 @@ describe('a mistake', () => {
   it.each([
     ['on', true],
     ['off', false],
-  ] as const)('is told with what may have been meant only with GRAPHIQL=%s', async (graphiql, suggests) => {
-    const app = await startApp({ environment: { GRAPHIQL: graphiql } })
-    const { token } = await createCustomer(app)
-    for (const [what, query, variables] of mistakes) {
-      const answer = await post(app, { query, variables }, { authorization: `Bearer ${token}` })
-      expectRefusal(answer, 'BAD_USER_INPUT')
-      expect([what, /did you mean/i.test(answer.text)]).toEqual([what, suggests])
-    }
-    await app.stop()
-  })
+  ] as const)(
+    'is answered with a suggestion only if GraphiQL is on: GRAPHIQL=%s',
+    async (graphiql, suggests) => {
+      const app = await startApp({ environment: { GRAPHIQL: graphiql } })
+      const { token } = await createCustomer(app)
+      for (const [what, query, variables] of mistakes) {
+        const answer = await post(app, { query, variables }, { authorization: `Bearer ${token}` })
+        expectRefusal(answer, 'BAD_USER_INPUT')
+        expect([what, /did you mean/i.test(answer.text)]).toEqual([what, suggests])
+      }
+      await app.stop()
+    },
+  )
 })

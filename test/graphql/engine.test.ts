@@ -21,7 +21,7 @@ const createEngine = () =>
 /** A valid document of this length. */
 const sourceOf = (index: number, length: number) => `{ viewer { subject } } # ${index} `.padEnd(length, 'x')
 
-/** Whether the engine still has the document that it parsed for this source. */
+/** Whether the engine has the document for this source in its cache. */
 function isCached(engine: GraphQLEngine, source: string): boolean {
   const document = engine.parse(source)
   return engine.parse(source) === document
@@ -34,14 +34,14 @@ describe('the cache of documents', () => {
     expect(engine.prepare({ query: sourceOf(1, 100) })).toBe(prepared)
   })
 
-  it('keeps no document that is not valid', () => {
+  it('keeps no invalid document', () => {
     const engine = createEngine()
     for (const query of ['{ nonsense }', '{'])
       expect(engine.prepare({ query })).toMatchObject([{ message: expect.any(String) }])
     expect(isCached(engine, '{ nonsense }')).toBe(false)
   })
 
-  it('holds half a million characters at most, and evicts the least recently used', () => {
+  it('holds at most half a million characters, and evicts the least recently used documents', () => {
     const engine = createEngine()
     const sources = Array.from({ length: 100 }, (_, index) => sourceOf(index, 10_000))
     for (const query of sources) {
@@ -60,7 +60,7 @@ describe('the cache of documents', () => {
     expect(isCached(engine, sourceOf(100, 20_001))).toBe(false)
   })
 
-  it('prepares each operation of a document, and remembers no names that it does not have', () => {
+  it('keeps each operation of a document, and nothing for unknown operation names', () => {
     const engine = createEngine()
     const query = 'query A { viewer { subject } } query B { viewer { scopes } }'
     const [a, b, c] = ['A', 'B', 'C'].map((operationName) => engine.prepare({ query, operationName }))

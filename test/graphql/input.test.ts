@@ -4,7 +4,7 @@ import { databases, startApp, type TestApp } from '../support/app.ts'
 import { createCustomer, createGateway } from '../support/customer.ts'
 import { contentsOf, expectNothingInternal, expectRefusal, post } from '../support/http.ts'
 
-/** What no text that is stored may hold, and what PostgreSQL refuses or would change. */
+/** Text that must not be stored. PostgreSQL would refuse or alter some of it. */
 const unstorable = { NUL: 'a\u0000b', 'a lone surrogate': 'a\ud800b', 'a control character': 'a\u001bb' }
 const unstorableTexts = Object.entries(unstorable)
 
@@ -43,7 +43,7 @@ describe.each(databases)('on %s, bad input', (database) => {
   const send = (query: string, variables?: object, as = customer) =>
     post(app, { query, variables }, { authorization: `Bearer ${as}` })
 
-  /** What the mutation's one field answers, as data. */
+  /** The result of the mutation's only field, which must be data and not an error. */
   async function outcomeOf(mutation: string, inputType: string, input: object, as = customer) {
     const neverInvalid = mutation === 'regenerateApiKey' || mutation === 'removeApiKey'
     const issues = neverInvalid ? '' : '... on InvalidInput { issues { path message } }'
@@ -71,31 +71,31 @@ describe.each(databases)('on %s, bad input', (database) => {
   }
 
   it.each([
-    ['a variable of another type', 'query ($id: ID!) { apiKey(id: $id) { id } }', { id: { no: 'text' } }],
-    ['a variable that is left out', 'query ($id: ID!) { apiKey(id: $id) { id } }', {}],
-    ['a variable that is not declared', '{ apiKey(id: $id) { id } }', { id: 'x' }],
-    ['a null where none may be', 'query ($id: ID!) { apiKey(id: $id) { id } }', { id: null }],
+    ['a variable of the wrong type', 'query ($id: ID!) { apiKey(id: $id) { id } }', { id: { no: 'text' } }],
+    ['a missing variable', 'query ($id: ID!) { apiKey(id: $id) { id } }', {}],
+    ['an undeclared variable', '{ apiKey(id: $id) { id } }', { id: 'x' }],
+    ['null for a required variable', 'query ($id: ID!) { apiKey(id: $id) { id } }', { id: null }],
     [
-      'a field of an input that there is not',
+      'an unknown input field',
       'mutation ($i: AddApiKeyInput!) { addApiKey(input: $i) { __typename } }',
       { i: { no: 1 } },
     ],
     [
-      'an enum value that there is not',
+      'an unknown enum value',
       'mutation ($i: AddApiKeyInput!) { addApiKey(input: $i) { __typename } }',
       { i: { access: { mode: 'SOME' } } },
     ],
-    ['an argument that there is not', '{ account(no: 1) { id } }', {}],
-    ['a type that there is not', 'query ($no: Nothing) { account { id } }', {}],
-    ['a whole number that is too large', '{ account { apiKeys(first: 3000000000) { totalCount } } }', {}],
-    ['a month that there is not', '{ account { usage(month: "2026-13") { calls } } }', {}],
-    ['a month that is no text', '{ account { usage(month: 202601) { calls } } }', {}],
+    ['an unknown argument', '{ account(no: 1) { id } }', {}],
+    ['an unknown type', 'query ($no: Nothing) { account { id } }', {}],
+    ['an integer that is too large', '{ account { apiKeys(first: 3000000000) { totalCount } } }', {}],
+    ['a month that does not exist', '{ account { usage(month: "2026-13") { calls } } }', {}],
+    ['a month that is not a string', '{ account { usage(month: 202601) { calls } } }', {}],
     [
-      'a month in a variable',
+      'a malformed month in a variable',
       'query ($m: Month) { account { usage(month: $m) { calls } } }',
       { m: '2026-1' },
     ],
-  ])('of the wrong type is refused: %s', async (_, query, variables) => {
+  ])('is refused: %s', async (_, query, variables) => {
     expectRefusal(await send(query, variables), 'BAD_USER_INPUT')
   })
 
@@ -115,7 +115,7 @@ describe.each(databases)('on %s, bad input', (database) => {
     `after: "${unknownId}"`,
     `before: "${base64("GPC:S:' or 1=1 --")}"`,
     'after: "\\u0000"',
-  ])('for a page is refused: %s', async (page) => {
+  ])('is refused as the arguments of a page: %s', async (page) => {
     expectRefusal(
       await send(`{ account { apiKeys(${page}) { totalCount nodes { id } } } }`),
       'BAD_USER_INPUT',
@@ -124,14 +124,14 @@ describe.each(databases)('on %s, bad input', (database) => {
     expectRefusal(accounts, 'BAD_USER_INPUT')
   })
 
-  it.each([0, -1, 121])('of %i months of history is refused', async (months) => {
+  it.each([0, -1, 121])('is refused: %i months of history', async (months) => {
     const answer = await send(
       `{ account { apiKeys { nodes { usageHistory(months: ${months}) { calls } } } } }`,
     )
     expectRefusal(answer, 'BAD_USER_INPUT')
   })
 
-  it('of more than 100 ids, or more than 1,000 calls, is refused', async () => {
+  it('is refused: more than 100 ids, or more than 1,000 calls', async () => {
     const ids = (count: number) => ({ ids: Array.from({ length: count }, () => apiKeyId) })
     const nodes = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }'
     expect((await send(nodes, ids(100))).data).toMatchObject({ nodes: { length: 100 } })
@@ -142,7 +142,7 @@ describe.each(databases)('on %s, bad input', (database) => {
     expectRefusal(await send(meter, { calls }, gateway), 'BAD_USER_INPUT')
   })
 
-  it.each(badIds)('as an id leads nowhere, whatever is wrong with it: %j', async (id) => {
+  it.each(badIds)('finds nothing as an id: %j', async (id) => {
     const query = 'query ($id: ID!) { apiKey(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id } }'
     expect((await send(query, { id })).data).toEqual({ apiKey: null, node: null, nodes: [null] })
     for (const [mutation, type, rest] of [
@@ -163,12 +163,12 @@ describe.each(databases)('on %s, bad input', (database) => {
     ['5,000 characters', 'x'.repeat(5_000)],
     ['201 characters', '🔑'.repeat(201)],
     ['two lines', 'one\ntwo'],
-  ])('as a note is refused: %s', async (_, note) => {
+  ])('is refused as a note: %s', async (_, note) => {
     await expectInvalid('setApiKeyNote', 'SetApiKeyNoteInput', { id: apiKeyId, note }, ['input.note'])
     await expectInvalid('addApiKey', 'AddApiKeyInput', { note }, ['input.note'])
   })
 
-  it.each(unstorableTexts)('in any other text is refused, or finds nothing: %s', async (_, text) => {
+  it.each(unstorableTexts)('is refused as any other text, or matches nothing: %s', async (_, text) => {
     expectRefusal(
       await send('query ($s: String) { account { apiKeys(search: $s) { totalCount } } }', { s: text }),
       'BAD_USER_INPUT',
@@ -207,7 +207,7 @@ describe.each(databases)('on %s, bad input', (database) => {
       expect((await send(meter, { i }, gateway)).data).toEqual({ meterApiCall: { code } })
   })
 
-  it('as a plan is refused, every rule that it breaks listed', async () => {
+  it('is refused as a plan, with every broken rule listed', async () => {
     const plan = { slug: 'Not A Slug', name: ' ', maxApiKeys: -1, monthlyCallQuota: -1 }
     const paths = ['input.slug', 'input.name', 'input.maxApiKeys', 'input.monthlyCallQuota']
     await expectInvalid('savePlan', 'SavePlanInput', plan, paths, operator)
@@ -220,7 +220,7 @@ describe.each(databases)('on %s, bad input', (database) => {
   })
 
   it.each(['nonsense', '', 'free ', ...Object.values(unstorable)])(
-    'as the plan of an account is refused: %j',
+    'is refused as an account’s plan: %j',
     async (plan) => {
       for (const externalId of ['a-new-customer', 'customer-1'])
         await expectInvalid(
@@ -233,7 +233,7 @@ describe.each(databases)('on %s, bad input', (database) => {
     },
   )
 
-  it('as the access of a key is refused, every API call that there is not listed', async () => {
+  it('is refused as a key’s access, with every unknown API call listed', async () => {
     const unknown = ['v3.nonsense', '', 'V3.PING', ...Object.values(unstorable)]
     const access = { mode: 'RESTRICTED', apiCalls: ['v3.ping', ...unknown] }
     for (const [mutation, type, input] of [
@@ -249,15 +249,12 @@ describe.each(databases)('on %s, bad input', (database) => {
   })
 
   it.each([
-    ['API calls beside FULL', { mode: 'FULL', apiCalls: ['v3.ping'] }],
-    ['an empty list beside FULL', { mode: 'FULL', apiCalls: [] }],
-    ['no API calls beside RESTRICTED', { mode: 'RESTRICTED' }],
-    ['null beside RESTRICTED', { mode: 'RESTRICTED', apiCalls: null }],
-    [
-      'more API calls than any catalogue has',
-      { mode: 'RESTRICTED', apiCalls: Array.from({ length: 1_001 }, (_, i) => `a${i}`) },
-    ],
-  ])('as the access of a key is refused: %s', async (_, access) => {
+    ['API calls with FULL', { mode: 'FULL', apiCalls: ['v3.ping'] }],
+    ['an empty list with FULL', { mode: 'FULL', apiCalls: [] }],
+    ['no API calls with RESTRICTED', { mode: 'RESTRICTED' }],
+    ['null with RESTRICTED', { mode: 'RESTRICTED', apiCalls: null }],
+    ['1,001 API calls', { mode: 'RESTRICTED', apiCalls: Array.from({ length: 1_001 }, (_, i) => `a${i}`) }],
+  ])('is refused as a key’s access: %s', async (_, access) => {
     const path = ['input.access.apiCalls']
     await expectInvalid('configureApiKeyAccess', 'ConfigureApiKeyAccessInput', { id: apiKeyId, access }, path)
     await expectInvalid('addApiKey', 'AddApiKeyInput', { access }, path)

@@ -8,7 +8,7 @@ import { expectRefusal, post } from '../support/http.ts'
 const typeOf = (method: string, headers: IncomingMessage['headers']) =>
   jsonTypeOf({ method, headers } as IncomingMessage)
 
-describe('the choice between JSON and everything else, by method and headers', () => {
+describe('the JSON path, chosen by method and headers,', () => {
   const json = { 'content-type': 'application/json' }
 
   it.each([
@@ -30,12 +30,12 @@ describe('the choice between JSON and everything else, by method and headers', (
     ['text/html', undefined],
     ['application/json;q=0', undefined],
     ['', 'application/json'],
-  ])('accept: %s', (accept, type) => {
+  ])('has the right response type for Accept: %s', (accept, type) => {
     expect(typeOf('POST', { ...json, accept })).toBe(type)
   })
 
   it.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset="UTF-8"'])(
-    'takes a body of %s',
+    'takes a body of type %s',
     (contentType) => {
       expect(typeOf('POST', { 'content-type': contentType })).toBe('application/json')
     },
@@ -49,12 +49,12 @@ describe('the choice between JSON and everything else, by method and headers', (
     ['POST', { 'content-type': 'application/json; charset=latin1' }],
     ['POST', { 'content-type': 'application/x-www-form-urlencoded' }],
     ['POST', { ...json, 'content-encoding': 'gzip' }],
-  ])('leaves the rest to Yoga: %s %j', (method, headers) => {
+  ])('leaves everything else to Yoga: %s %j', (method, headers) => {
     expect(typeOf(method, headers)).toBeUndefined()
   })
 })
 
-describe('a request without an operation', () => {
+describe('a request without a valid operation', () => {
   let app: TestApp
   let token: string
   beforeAll(async () => {
@@ -65,15 +65,19 @@ describe('a request without an operation', () => {
 
   const bodies: [string, string, Record<string, string>][] = [
     ['{}', '{}', { 'content-type': 'application/json' }],
-    ['{}, to be answered as GraphQL', '{}', { accept: 'application/graphql-response+json' }],
-    ['{}, to be answered with events', '{}', { accept: 'text/event-stream' }],
+    [
+      '{} that accepts application/graphql-response+json',
+      '{}',
+      { accept: 'application/graphql-response+json' },
+    ],
+    ['{} that accepts text/event-stream', '{}', { accept: 'text/event-stream' }],
     ['an empty query', '{"query":""}', {}],
     ['an empty form', '', { 'content-type': 'application/x-www-form-urlencoded' }],
-    ['a form without one', 'a=b', { 'content-type': 'application/x-www-form-urlencoded' }],
-    ['nothing', '', {}],
+    ['a form without a query', 'a=b', { 'content-type': 'application/x-www-form-urlencoded' }],
+    ['an empty body', '', {}],
   ]
 
-  it.each(bodies)('is a 400 by POST, with or without a token: %s', async (_, body, headers) => {
+  it.each(bodies)('gets 400 by POST, with or without a token: %s', async (_, body, headers) => {
     for (const authorization of [{}, { authorization: `Bearer ${token}` }]) {
       const answer = await post(app, body, { ...headers, ...authorization })
       expect(answer.status).toBe(400)
@@ -82,7 +86,7 @@ describe('a request without an operation', () => {
   })
 
   it.each(['', '?', '?variables={}', '?operationName=A', '?query=', '?%71uery='])(
-    'is a 401 by GET, and a 400 with a token: %s',
+    'gets 401 by GET without a token, and 400 with one: %s',
     async (search) => {
       for (const accept of ['*/*', 'application/json', 'text/event-stream']) {
         const get = (headers: Record<string, string>) =>
@@ -93,7 +97,7 @@ describe('a request without an operation', () => {
     },
   )
 
-  it('is not taken from a body that is not an object of known fields', async () => {
+  it('gets 400 if the body is not an object, or has an unknown parameter', async () => {
     for (const body of [
       '[]',
       '[{"query":"{ __typename }"}]',

@@ -3,7 +3,7 @@ import { startApp, type TestApp } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import { post } from '../support/http.ts'
 
-/** More often than it takes until an operation that only meters is compiled. */
+/** More runs than it takes for an operation that only meters to be compiled. */
 const times = 25
 
 const decision = `fragment Decision on ApiCallDecision {
@@ -11,7 +11,7 @@ const decision = `fragment Decision on ApiCallDecision {
   accountUsage { month calls quota remaining resetsAt }
 }`
 
-describe('an operation that meters and comes again and again', () => {
+describe('a metering operation that is sent repeatedly', () => {
   let app: TestApp
   let gateway: string
   let secrets: Record<'quotaExceeded' | 'denied', string>
@@ -25,7 +25,7 @@ describe('an operation that meters and comes again and again', () => {
   })
   afterAll(() => app.stop())
 
-  /** Sends it again and again, and holds every answer to the first. */
+  /** Sends the operation `times` times, expects every response to equal the first, and returns that one. */
   async function sameAnswer(body: object, token: string | undefined = gateway) {
     const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
     const send = async () => {
@@ -40,7 +40,7 @@ describe('an operation that meters and comes again and again', () => {
   const one = (secret: string, apiCall = 'v3.ping') => ({ input: { secret, apiCall } })
   const query = `mutation ($input: MeterApiCallInput!) { meterApiCall(input: $input) { ...Decision } } ${decision}`
 
-  it('is decided in full each time', async () => {
+  it('gets the right decision each time', async () => {
     const codeOf = async (variables: object) =>
       (await sameAnswer({ query, variables })).body.data.meterApiCall.verdict
     expect(await codeOf(one('nonsense'))).toBe('KEY_INVALID')
@@ -61,7 +61,7 @@ describe('an operation that meters and comes again and again', () => {
     }
   })
 
-  it('answers several fields in their order', async () => {
+  it('returns its fields in the order of the document', async () => {
     const several = `mutation ($a: MeterApiCallInput!, $calls: [MeterApiCallInput!]!) {
       second: meterApiCalls(input: { calls: $calls }) { decisions { ...Decision } }
       first: meterApiCall(input: $a) { ... on ApiCallDecision { code } }
@@ -72,7 +72,7 @@ describe('an operation that meters and comes again and again', () => {
     expect(body.data.second.decisions).toHaveLength(2)
   })
 
-  it('leaves out and takes in what its variables say', async () => {
+  it('obeys @include and @skip with variables', async () => {
     const choosing = `mutation ($input: MeterApiCallInput!, $more: Boolean = false, $code: Boolean!) {
       meterApiCall(input: $input) { message code @include(if: $code) ... @skip(if: $more) { admitted } }
     }`
@@ -86,7 +86,7 @@ describe('an operation that meters and comes again and again', () => {
       }
   })
 
-  it('picks the operation that is named', async () => {
+  it('runs the operation that operationName names', async () => {
     const several = `mutation A { meterApiCall(input: { secret: "", apiCall: "" }) { code } }
       mutation B { meterApiCall(input: { secret: "", apiCall: "" }) { message } }`
     const keysOf = async (operationName?: string) =>
@@ -98,13 +98,13 @@ describe('an operation that meters and comes again and again', () => {
   })
 
   it.each([
-    ['none', {}],
+    ['missing', {}],
     ['null', { input: null }],
-    ['a text', { input: 'secret' }],
-    ['a number for a text', { input: { secret: 5, apiCall: 'v3.ping' } }],
-    ['half of the input', { input: { secret: '' } }],
-    ['a field too many', { input: { secret: '', apiCall: '', more: 1 } }],
-  ])('refuses a bad variable each time: %s', async (_what, variables) => {
+    ['a string', { input: 'secret' }],
+    ['a number for a string', { input: { secret: 5, apiCall: 'v3.ping' } }],
+    ['a missing input field', { input: { secret: '' } }],
+    ['an unknown input field', { input: { secret: '', apiCall: '', more: 1 } }],
+  ])('is refused each time for a bad variable: %s', async (_what, variables) => {
     await sameAnswer({ query, variables: one('nonsense') })
     const { body } = await sameAnswer({ query, variables })
     expect(body.data).toBeUndefined()
@@ -113,7 +113,7 @@ describe('an operation that meters and comes again and again', () => {
 
   it.each([
     [
-      'for a text',
+      'for a string',
       'mutation ($input: String = "x") { meterApiCall(input: { secret: $input, apiCall: "" }) { code } }',
       '',
     ],
@@ -123,7 +123,7 @@ describe('an operation that meters and comes again and again', () => {
       [],
     ],
     [
-      'for one of a list',
+      'for a list item',
       `mutation ($input: MeterApiCallInput = { secret: "", apiCall: "" }) {
         meterApiCalls(input: { calls: [{ secret: "", apiCall: "" }, $input] }) { decisions { code } }
       }`,
@@ -134,13 +134,13 @@ describe('an operation that meters and comes again and again', () => {
       'mutation ($input: Boolean = true) { meterApiCall(input: { secret: "", apiCall: "" }) @include(if: $input) { code } }',
       true,
     ],
-  ])('refuses a null where a variable has a default each time: %s', async (_what, withDefault, input) => {
+  ])('is refused each time for null in a variable with a default: %s', async (_what, withDefault, input) => {
     await sameAnswer({ query: withDefault, variables: { input } })
     const { body } = await sameAnswer({ query: withDefault, variables: { input: null } })
     expect(body.errors[0].extensions.code).toBe('BAD_USER_INPUT')
   })
 
-  it('refuses too many calls each time', async () => {
+  it('is refused each time for too many calls', async () => {
     const calls = Array.from({ length: 1_001 }, () => ({ secret: '', apiCall: '' }))
     const many =
       'mutation ($calls: [MeterApiCallInput!]!) { meterApiCalls(input: { calls: $calls }) { decisions { code } } }'
@@ -148,7 +148,7 @@ describe('an operation that meters and comes again and again', () => {
     expect(body.errors[0].extensions).toMatchObject({ code: 'BAD_USER_INPUT', issues: [{}] })
   })
 
-  it('asks each who sends it for the scope', async () => {
+  it('requires the scope of every sender', async () => {
     const variables = one(secrets.denied)
     const codeOf = async (token: string | undefined) =>
       (await post(app, { query, variables }, token ? { authorization: `Bearer ${token}` } : {})).errors?.[0]

@@ -36,14 +36,14 @@ describe('a subscription over SSE', () => {
       signal,
     })
 
-  /** The counts in the next event that has any. */
+  /** The counts in the next event. */
   async function nextUsage(events: ReturnType<typeof eventsOf>): Promise<LiveUsageEvent> {
     const { value } = await events.next()
     expect(value?.event).toBe('next')
     return JSON.parse(value?.data ?? '').data.liveUsage
   }
 
-  it('begins with a snapshot and goes on with what changes', async () => {
+  it('starts with a snapshot and continues with changes', async () => {
     const { secret, apiKey } = await customer.addApiKey()
     const response = await subscribe(customer.token)
     expect(response.status).toBe(200)
@@ -58,7 +58,7 @@ describe('a subscription over SSE', () => {
     await events.return(undefined)
   })
 
-  it('is taken by a client of the protocol', async () => {
+  it('works with the client of graphql-sse', async () => {
     const client = createClient({
       url: `${app.url}/graphql`,
       headers: { authorization: `Bearer ${customer.token}` },
@@ -79,7 +79,7 @@ describe('a subscription over SSE', () => {
     expectRefusal(await answerOf(response), 'UNAUTHENTICATED')
   })
 
-  it('ends, and says why, when its token expires', async () => {
+  it('ends with UNAUTHENTICATED when its token expires', async () => {
     const claims = { account: customer.externalId, scopes: customerScopes, lifetime: '1h' }
     const events = eventsOf(await subscribe(await app.token(claims)))
     await nextUsage(events)
@@ -91,32 +91,35 @@ describe('a subscription over SSE', () => {
     app.clock.set(new Date())
   })
 
-  it('is ended on the server when the client hangs up', async () => {
+  it('is ended on the server when the client disconnects', async () => {
     const watch = vi.spyOn(app.services.liveUsage, 'watch')
     const client = new AbortController()
     await nextUsage(eventsOf(await subscribe(customer.token, client.signal)))
     client.abort()
     const subscription = watch.mock.results[0]?.value as AsyncIterator<unknown>
-    // Of one that goes on nothing would come: nothing is counted meanwhile.
+    // If the subscription were still open, this would wait forever, because nothing is metered.
     expect(await subscription.next()).toMatchObject({ done: true })
     watch.mockRestore()
   })
 })
 
-describe('a server that stops', () => {
-  it.each(['text/event-stream', '*/*'])('ends its event streams: %s', async (accept) => {
-    const app = await startApp()
-    const { token } = await createCustomer(app)
-    const response = await fetch(`${app.url}/graphql?query=${encodeURIComponent(liveUsageDocument)}`, {
-      headers: { accept, authorization: `Bearer ${token}` },
-    })
-    const events = eventsOf(response)
-    expect((await events.next()).value?.event).toBe('next')
-    // What is not ended is cut at last, after all the time that slow clients are given.
-    const cut = vi.spyOn(Server.prototype, 'closeAllConnections')
-    await app.stop()
-    await expect(events.next()).rejects.toThrow()
-    expect(cut).not.toHaveBeenCalled()
-    cut.mockRestore()
-  })
+describe('a stopping server', () => {
+  it.each(['text/event-stream', '*/*'])(
+    'ends event streams without waiting for the deadline: Accept: %s',
+    async (accept) => {
+      const app = await startApp()
+      const { token } = await createCustomer(app)
+      const response = await fetch(`${app.url}/graphql?query=${encodeURIComponent(liveUsageDocument)}`, {
+        headers: { accept, authorization: `Bearer ${token}` },
+      })
+      const events = eventsOf(response)
+      expect((await events.next()).value?.event).toBe('next')
+      // A stream that is not ended is cut off after the time that slow clients get.
+      const cut = vi.spyOn(Server.prototype, 'closeAllConnections')
+      await app.stop()
+      await expect(events.next()).rejects.toThrow()
+      expect(cut).not.toHaveBeenCalled()
+      cut.mockRestore()
+    },
+  )
 })

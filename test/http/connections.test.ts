@@ -8,7 +8,7 @@ import { rawRequest } from '../support/raw-request.ts'
 
 const largestBody = 1_048_576
 
-describe('a connection to the HTTP server', () => {
+describe('an HTTP connection', () => {
   let app: TestApp
   let authorization: string
 
@@ -19,7 +19,7 @@ describe('a connection to the HTTP server', () => {
   })
   afterAll(() => app.stop())
 
-  it('is answered on after something on it was refused', async () => {
+  it('stays usable after a refused request', async () => {
     const { answers } = await rawRequest(app, {
       chunks: ['x'.repeat(largestBody + 1)],
       next: 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
@@ -28,34 +28,42 @@ describe('a connection to the HTTP server', () => {
   })
 
   it.each([
-    ['POST, its length told', 'POST', '', (body: string) => `Content-Length: ${body.length}\r\n\r\n${body}`],
     [
-      'POST, in chunks',
+      'POST with Content-Length',
+      'POST',
+      '',
+      (body: string) => `Content-Length: ${body.length}\r\n\r\n${body}`,
+    ],
+    [
+      'chunked POST',
       'POST',
       '',
       (body: string) =>
         `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
     ],
     ['GET', 'GET', `?query=${encodeURIComponent('{ viewer { subject } }')}`, () => '\r\n'],
-  ])('may offer to go on with HTTP/2, as Java’s clients do: %s', async (_, method, query, rest) => {
-    const { hostname, port } = new URL(app.url)
-    const socket = connect(Number(port), hostname)
-    const offer =
-      'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk'
-    const head = `Host: x\r\n${offer}\r\nAuthorization: ${authorization}\r\nContent-Type: application/json`
-    const request = `${method} /graphql${query} HTTP/1.1\r\n${head}\r\n${rest(JSON.stringify({ query: '{ viewer { subject } }' }))}`
-    const [start, end] = [request.slice(0, -7), request.slice(-7)]
-    socket.write(start)
-    await new Promise((resolve) => socket.write(end, resolve))
-    const last = 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
-    const answers = socket.setEncoding('utf8')
-    const [first] = await once(answers, 'data')
-    expect(first).toContain('{"data":{"viewer":{"subject":"tester"}}}')
-    socket.write(last)
-    expect((await answers.toArray()).join('')).toContain('{"status":"alive"}')
-  })
+  ])(
+    'stays HTTP/1.1 if the client offers HTTP/2, as Java’s client does: %s',
+    async (_, method, query, rest) => {
+      const { hostname, port } = new URL(app.url)
+      const socket = connect(Number(port), hostname)
+      const offer =
+        'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk'
+      const head = `Host: x\r\n${offer}\r\nAuthorization: ${authorization}\r\nContent-Type: application/json`
+      const request = `${method} /graphql${query} HTTP/1.1\r\n${head}\r\n${rest(JSON.stringify({ query: '{ viewer { subject } }' }))}`
+      const [start, end] = [request.slice(0, -7), request.slice(-7)]
+      socket.write(start)
+      await new Promise((resolve) => socket.write(end, resolve))
+      const last = 'GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+      const answers = socket.setEncoding('utf8')
+      const [first] = await once(answers, 'data')
+      expect(first).toContain('{"data":{"viewer":{"subject":"tester"}}}')
+      socket.write(last)
+      expect((await answers.toArray()).join('')).toContain('{"status":"alive"}')
+    },
+  )
 
-  it('is listened to no more often each time that it offers to go on with HTTP/2', async () => {
+  it('accumulates no listeners over repeated offers of HTTP/2', async () => {
     const { hostname, port } = new URL(app.url)
     const accepted = vi.spyOn(Server.prototype, 'emit')
     const socket = connect(Number(port), hostname).setEncoding('utf8')
@@ -78,7 +86,7 @@ describe('a connection to the HTTP server', () => {
   })
 
   it.each(['h2c', 'websocket'])(
-    'is closed where it offers %s while a request on it is yet to be answered',
+    'is closed if the client offers %s while a response is pending',
     async (protocol) => {
       const { hostname, port } = new URL(app.url)
       const socket = connect(Number(port), hostname).on('error', () => {})
@@ -87,7 +95,7 @@ describe('a connection to the HTTP server', () => {
         'POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
         `Authorization: ${authorization}\r\nContent-Length: ${body.length}\r\n`
       const offer = `Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${protocol}\r\n`
-      // What comes after the answer would be taken for the one that is asked first.
+      // A request sent after the first response must not be mistaken for the pipelined one.
       socket.on('data', () => socket.write('GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'))
       socket.write(`${head}\r\n${body}${head}${offer}\r\n${body}`)
       await once(socket, 'close')
@@ -95,7 +103,7 @@ describe('a connection to the HTTP server', () => {
     },
   )
 
-  it('keeps no other waiting while it is still sending', async () => {
+  it('does not block other connections while its request is still arriving', async () => {
     const { hostname, port } = new URL(app.url)
     const slow = connect(Number(port), hostname)
     const body = JSON.stringify({ query: '{ viewer { subject } }' })

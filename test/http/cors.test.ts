@@ -24,7 +24,7 @@ const preflight = (app: TestApp, origin: string) =>
     },
   })
 
-/** Whether a WebSocket is opened to a page of this origin; what is no browser has none. */
+/** Whether the server accepts a WebSocket from this origin. Clients other than browsers send none. */
 async function opens(app: TestApp, origin?: string): Promise<boolean> {
   const url = `${app.url.replace('http', 'ws')}/graphql`
   const socket = new WebSocket(url, 'graphql-transport-ws', origin === undefined ? {} : { origin })
@@ -54,7 +54,7 @@ describe('CORS', () => {
     await restricted.stop()
   })
 
-  /** Every kind of answer that a page could be after: data, refusals of each layer, events, what is beside GraphQL. */
+  /** One response of every kind: data, a refusal by each layer, an event stream, and paths other than GraphQL's. */
   const answers = async (app: TestApp, origin: string) => {
     const get = (path: string, accept = '*/*') =>
       fetch(`${app.url}${path}`, { headers: { origin, authorization, accept } })
@@ -68,8 +68,8 @@ describe('CORS', () => {
       data: await post(app, { query: viewer }, { origin, authorization }),
       'data by GET': await get(`/graphql?query=${encodeURIComponent(viewer)}`),
       'a syntax error': await post(app, { query: '{' }, { origin, authorization }),
-      'a token that is none': await post(app, { query: viewer }, { origin, authorization: 'Bearer x' }),
-      'a body too large': await post(app, 'x'.repeat(1_048_577), { origin, authorization }),
+      'an invalid token': await post(app, { query: viewer }, { origin, authorization: 'Bearer x' }),
+      'an oversized body': await post(app, 'x'.repeat(1_048_577), { origin, authorization }),
       events: subscription,
       '/health': await get('/health'),
       '/nothing': await get('/nothing'),
@@ -77,12 +77,12 @@ describe('CORS', () => {
     })
   }
 
-  it('lets any page ask where no origins are listed', async () => {
+  it('allows every origin by default', async () => {
     for (const [kind, { headers }] of await answers(anywhere, 'https://anywhere.example'))
       expect([kind, headers.get('access-control-allow-origin')]).toEqual([kind, '*'])
   })
 
-  it('lets pages of the listed origins ask, and those of the host', async () => {
+  it('allows the listed origins and the one that embeds the client area', async () => {
     for (const origin of [listed, 'http://localhost:8080', host])
       for (const [kind, { headers }] of await answers(restricted, origin)) {
         expect([kind, headers.get('access-control-allow-origin')]).toEqual([kind, origin])
@@ -91,19 +91,19 @@ describe('CORS', () => {
       }
   })
 
-  it.each(others)('lets no page of %s read anything where others are listed', async (origin) => {
+  it.each(others)('lets %s read no response if other origins are listed', async (origin) => {
     for (const [kind, { headers }] of await answers(restricted, origin))
       expect([kind, headers.get('access-control-allow-origin')]).toEqual([kind, null])
   })
 
-  it('answers what a page needs to know beforehand', async () => {
+  it('answers a preflight with the allowed methods and headers', async () => {
     const { status, headers } = await preflight(restricted, listed)
     expect(status).toBe(204)
     expect(headers.get('access-control-allow-methods')).toBe('GET, POST')
     expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type')
   })
 
-  it('keeps what is answered to browsers from being taken for a page', async () => {
+  it('keeps browsers from rendering a response as a page', async () => {
     for (const [kind, { headers }] of await answers(anywhere, 'https://anywhere.example')) {
       expect([kind, headers.get('content-security-policy')]).toEqual([
         kind,
@@ -113,7 +113,7 @@ describe('CORS', () => {
     }
   })
 
-  it('spares what is no browser all of it', async () => {
+  it('adds none of these headers to a POST without an Origin, which no browser sends', async () => {
     const { headers } = await post(restricted, { query: viewer }, { authorization })
     expect([...headers.keys()].filter((name) => !/^(connection|date|keep-alive)$/.test(name))).toEqual(
       expect.arrayContaining(['content-length', 'content-type']),
@@ -122,7 +122,7 @@ describe('CORS', () => {
       expect(headers.has(name)).toBe(false)
   })
 
-  it('holds for WebSockets, too', async () => {
+  it('applies to WebSockets, too', async () => {
     for (const origin of [undefined, listed, host, restricted.url])
       expect([origin, await opens(restricted, origin)]).toEqual([origin, true])
     for (const origin of [...others, 'nonsense', restricted.url.replace('127.0.0.1', 'localhost')])

@@ -33,7 +33,7 @@ describe('/ready', () => {
 
   const checkBegins = (count: number) => expect.poll(() => checks.length).toBe(count)
 
-  it('answers everyone who asks while a check is under way with that check', async () => {
+  it('shares a running check among all requests that arrive during it', async () => {
     const answers = Promise.all(Array.from({ length: 20 }, ask))
     await checkBegins(1)
     nowMs = 60_000
@@ -50,7 +50,7 @@ describe('/ready', () => {
       const first = ask()
       await checkBegins(before + 1)
       if (status === 200) checks[before]?.resolve()
-      else checks[before]?.reject(new Error('out of ink'))
+      else checks[before]?.reject(new Error('no connection'))
       expect(await first).toBe(status)
       nowMs += 999
       expect(await ask()).toBe(status)
@@ -63,7 +63,7 @@ describe('/ready', () => {
     expect(await again).toBe(200)
   })
 
-  it('answers 503 without checking once the server has announced its stop', async () => {
+  it('answers 503 without a check after the server has announced that it stops', async () => {
     readiness.announceStop()
     expect(await ask()).toBe(503)
     expect(checks).toHaveLength(0)

@@ -22,7 +22,7 @@ describe('the HTTP server', () => {
 
   const request = (path: string, init?: RequestInit) => fetch(`${app.url}${path}`, init)
 
-  describe('refuses what it cannot read, says why, and changes nothing', () => {
+  describe('leaves the data unchanged and', () => {
     let before: Awaited<ReturnType<typeof contentsOf>>
     beforeEach(async () => {
       before = await contentsOf(app)
@@ -37,9 +37,9 @@ describe('the HTTP server', () => {
     }
 
     it.each([
-      ['a byte more than 1 MiB', largestBody + 1],
-      ['many times too much', largestBody * 40],
-    ])('a body of %s, whose length is told', async (_, length) => {
+      ['one byte more than 1 MiB', largestBody + 1],
+      ['40 MiB', largestBody * 40],
+    ])('refuses a body of %s with Content-Length', async (_, length) => {
       const { status, body } = await rawRequest(app, {
         headers: { authorization, 'content-length': String(length) },
         chunks: [bodyOf(length)],
@@ -48,7 +48,7 @@ describe('the HTTP server', () => {
       expectRefusal(JSON.parse(body), 'BAD_USER_INPUT')
     })
 
-    it('a body of more than 1 MiB that comes in chunks', async () => {
+    it('refuses a chunked body of more than 1 MiB', async () => {
       const { status, body } = await rawRequest(app, {
         headers: { authorization },
         chunks: Array.from({ length: 20 }, () => 'x'.repeat(65_536)),
@@ -57,7 +57,7 @@ describe('the HTTP server', () => {
       expectRefusal(JSON.parse(body), 'BAD_USER_INPUT')
     })
 
-    it('a body that is not UTF-8', async () => {
+    it('refuses a body that is not UTF-8', async () => {
       const body = Buffer.concat([
         Buffer.from(`{"query":"${addApiKey}","x":"`),
         Buffer.from([0xff, 0x22, 0x7d]),
@@ -68,22 +68,25 @@ describe('the HTTP server', () => {
     })
 
     it.each([
-      ['no JSON', '{"query":'],
-      ['nothing', ''],
-      ['JSON that is no object', '"query"'],
+      ['a body that is not JSON', '{"query":'],
+      ['an empty body', ''],
+      ['JSON that is not an object', '"query"'],
       ['null', 'null'],
-      ['no query', '{"variables":{}}'],
-      ['a query that is no text', '{"query":{}}'],
+      ['a body without a query', '{"variables":{}}'],
+      ['a query that is not a string', '{"query":{}}'],
       ['an empty query', '{"query":""}'],
-      ['variables that are no object', JSON.stringify({ query: addApiKey, variables: 'x' })],
-      ['extensions that are no object', JSON.stringify({ query: addApiKey, extensions: 'x' })],
-      ['an operationName that is no text', JSON.stringify({ query: addApiKey, operationName: 1 })],
+      ['variables that are not an object', JSON.stringify({ query: addApiKey, variables: 'x' })],
+      ['extensions that are not an object', JSON.stringify({ query: addApiKey, extensions: 'x' })],
+      ['an operationName that is not a string', JSON.stringify({ query: addApiKey, operationName: 1 })],
       ['a syntax error', JSON.stringify({ query: 'mutation {' })],
-      ['an operation that is not there', JSON.stringify({ query: addApiKey, operationName: 'Other' })],
-      ['no operation at all', JSON.stringify({ query: 'fragment Of on Query { viewer { subject } }' })],
-      ['several operations at once', JSON.stringify([{ query: addApiKey }, { query: addApiKey }])],
-      ['an empty list of operations', '[]'],
-    ])('a body with %s', async (_, body) => {
+      ['an unknown operationName', JSON.stringify({ query: addApiKey, operationName: 'Other' })],
+      [
+        'a document without an operation',
+        JSON.stringify({ query: 'fragment Of on Query { viewer { subject } }' }),
+      ],
+      ['a batch of operations', JSON.stringify([{ query: addApiKey }, { query: addApiKey }])],
+      ['an empty batch', '[]'],
+    ])('refuses %s', async (_, body) => {
       for (const accept of ['application/json', 'application/graphql-response+json']) {
         const answer = await post(app, body, { authorization, accept })
         expectRefusal(answer, 'BAD_USER_INPUT')
@@ -91,21 +94,24 @@ describe('the HTTP server', () => {
       }
     })
 
-    it.each(['variables', 'extensions'])('an address or a form with %s that are no JSON', async (name) => {
-      const form = new URLSearchParams({ query: '{ viewer { subject } }', [name]: '{' })
-      const headers = { authorization }
-      const answers = [
-        await answerOf(await request(`/graphql?${form}`, { headers })),
-        await answerOf(await request('/graphql', { method: 'POST', headers, body: form })),
-      ]
-      for (const answer of answers) {
-        expect(answer.status).toBe(400)
-        expectRefusal(answer, 'BAD_USER_INPUT')
-      }
-    })
+    it.each(['variables', 'extensions'])(
+      'refuses a query string or form whose %s are not JSON',
+      async (name) => {
+        const form = new URLSearchParams({ query: '{ viewer { subject } }', [name]: '{' })
+        const headers = { authorization }
+        const answers = [
+          await answerOf(await request(`/graphql?${form}`, { headers })),
+          await answerOf(await request('/graphql', { method: 'POST', headers, body: form })),
+        ]
+        for (const answer of answers) {
+          expect(answer.status).toBe(400)
+          expectRefusal(answer, 'BAD_USER_INPUT')
+        }
+      },
+    )
 
     it.each(['text/plain', 'application/xml', 'multipart/form-data; boundary=x'])(
-      'a body of the type %s',
+      'refuses a body of type %s',
       async (type) => {
         const answer = await post(app, JSON.stringify({ query: addApiKey }), {
           authorization,
@@ -116,7 +122,7 @@ describe('the HTTP server', () => {
       },
     )
 
-    it('an answer asked for in a type that there is not', async () => {
+    it('refuses a request that accepts no type the server can send', async () => {
       const answer = await post(
         app,
         { query: '{ viewer { subject } }' },
@@ -126,7 +132,7 @@ describe('the HTTP server', () => {
       expectRefusal(answer, 'BAD_USER_INPUT')
     })
 
-    it('a mutation by GET', async () => {
+    it('refuses a mutation by GET', async () => {
       const response = await request(`/graphql?query=${encodeURIComponent(addApiKey)}`, {
         headers: { authorization },
       })
@@ -135,37 +141,40 @@ describe('the HTTP server', () => {
       expectRefusal(await answerOf(response), 'BAD_USER_INPUT')
     })
 
-    it.each(['PUT', 'PATCH', 'DELETE'])('the method %s', async (method) => {
+    it.each(['PUT', 'PATCH', 'DELETE'])('refuses the method %s', async (method) => {
       const init = { method, headers: { authorization, 'content-type': 'application/json' } }
       const response = await request('/graphql', { ...init, body: JSON.stringify({ query: addApiKey }) })
       expect(response.status).toBe(405)
       expectRefusal(await answerOf(response), 'BAD_USER_INPUT')
     })
 
-    it.each(['//', 'http://[', '*', '/graphql/../..//'])('the address %s', async (path) => {
+    it.each(['//', 'http://[', '*', '/graphql/../..//'])('refuses the request target %s', async (path) => {
       const { status } = await rawRequest(app, { path, method: 'GET' })
       expect([400, 404]).toContain(status)
     })
 
-    it.each(['a b', '[', 'x:99999', 'a/b', 'a@b', 'a?b', 'a#b', '%00'])('the host %s', async (host) => {
-      for (const method of ['GET', 'POST']) {
-        const answer = await rawRequest(app, {
-          path: '/graphql?query={__typename}',
-          method,
-          headers: { host },
-        })
-        expect(answer.status).toBe(400)
-        expectRefusal(JSON.parse(answer.body), 'BAD_USER_INPUT')
-      }
-    })
+    it.each(['a b', '[', 'x:99999', 'a/b', 'a@b', 'a?b', 'a#b', '%00'])(
+      'refuses the Host header %s',
+      async (host) => {
+        for (const method of ['GET', 'POST']) {
+          const answer = await rawRequest(app, {
+            path: '/graphql?query={__typename}',
+            method,
+            headers: { host },
+          })
+          expect(answer.status).toBe(400)
+          expectRefusal(JSON.parse(answer.body), 'BAD_USER_INPUT')
+        }
+      },
+    )
 
-    it('addresses that name the host themselves', async () => {
+    it('accepts a request target in absolute form', async () => {
       const path = 'http://example.com:8080/graphql?query={__typename}'
       const { status, body } = await rawRequest(app, { path, method: 'GET', headers: { host: 'x:80' } })
       expect([status, JSON.parse(body)]).toEqual([200, { data: { __typename: 'Query' } }])
     })
 
-    it('clients that hang up in the middle', async () => {
+    it('survives clients that disconnect mid-request', async () => {
       for (const part of ['POST', 'POST /graphql HTTP/1.1\r\nHost: x\r\n']) await hangUpAfter(part)
       const head = `POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\n`
       await hangUpAfter(`${head}Content-Length: 1000\r\n\r\n{"query":"${addApiKey}"`)
@@ -187,7 +196,7 @@ describe('the HTTP server', () => {
     }
   })
 
-  it('takes a body of exactly 1 MiB', async () => {
+  it('accepts a body of exactly 1 MiB', async () => {
     const query = '{ viewer { subject } }'
     const filled = JSON.stringify({ query, variables: { filler: '' } })
     const body = JSON.stringify({ query, variables: { filler: 'x'.repeat(largestBody - filled.length) } })
@@ -196,7 +205,7 @@ describe('the HTTP server', () => {
     expect([status, text]).toEqual([200, '{"data":{"viewer":{"subject":"tester"}}}'])
   })
 
-  it('says that it lives, and that it can serve', async () => {
+  it('reports at /health that it is alive, and at /ready that it is ready', async () => {
     for (const [path, status] of [
       ['/health', 'alive'],
       ['/ready', 'ready'],
@@ -207,7 +216,7 @@ describe('the HTTP server', () => {
     }
   })
 
-  it('says where GraphQL is to those who look elsewhere', async () => {
+  it('answers an unknown path with 404 and the path of GraphQL', async () => {
     for (const path of ['/', '/graphql/', '/nothing', '/health/x', '/..%2f']) {
       const response = await request(path)
       expect(response.status).toBe(404)
@@ -216,7 +225,7 @@ describe('the HTTP server', () => {
     expect((await request('/nothing', { method: 'HEAD' })).status).toBe(404)
   })
 
-  it('lets pages of any origin ask, and read every answer and refusal', async () => {
+  it('lets pages of any origin send requests and read every response, refusals included', async () => {
     const origin = 'https://client-area.example'
     const preflight = await request('/graphql', {
       method: 'OPTIONS',

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { startApp, type TestApp } from '../support/app.ts'
 import { createCustomer, createGateway } from '../support/customer.ts'
 
-describe('a server that stops', () => {
+describe('a stopping server', () => {
   let app: TestApp
   let secret: string
   let token: string
@@ -23,7 +23,7 @@ describe('a server that stops', () => {
       variables: { i: { secret, apiCall: 'v3.ping' } },
     })
 
-  /** A connection on which a request has been sent, but for the end of its body. */
+  /** A connection with a request whose body is still incomplete. */
   async function begunRequest(): Promise<{ socket: Socket; rest: string }> {
     const { hostname, port } = new URL(app.url)
     const socket = connect(Number(port), hostname).setEncoding('utf8')
@@ -31,12 +31,12 @@ describe('a server that stops', () => {
     const headers = `Host: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json`
     const head = `POST /graphql HTTP/1.1\r\n${headers}\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`
     socket.write(head + body.slice(0, 10))
-    // That the server wants the rest shows that it has taken the request on.
+    // `100 Continue` shows that the server has accepted the request.
     await once(socket, 'data')
     return { socket, rest: body.slice(10) }
   }
 
-  it('answers the calls that have begun, and closes their connections', async () => {
+  it('answers the requests in flight, then closes their connections', async () => {
     const begun = await Promise.all(Array.from({ length: 5 }, begunRequest))
     const stopped = app.stop()
     for (const { socket, rest } of begun) socket.write(rest)
@@ -46,7 +46,7 @@ describe('a server that stops', () => {
     await stopped
   })
 
-  it('closes connections on which nothing is asked before it has answered everything', async () => {
+  it('closes idle connections without waiting for the requests in flight', async () => {
     const agent = new Agent({ keepAlive: true })
     const [response] = await once(httpRequest(`${app.url}/health`, { agent }).end(), 'response')
     const asked: Socket = response.socket
@@ -64,7 +64,7 @@ describe('a server that stops', () => {
     agent.destroy()
   })
 
-  it('takes no new connections, and stops once however often it is told to', async () => {
+  it('refuses new connections, and may be stopped more than once', async () => {
     await Promise.all([app.stop(), app.stop()])
     await app.stop()
     await expect(fetch(`${app.url}/health`)).rejects.toThrow()

@@ -6,8 +6,8 @@ import { createCustomer } from '../support/customer.ts'
 import { expectRefusal, type HttpAnswer, post } from '../support/http.ts'
 import { closeOf, openRawConnection } from '../support/websocket.ts'
 
-describe('a server with as many requests under way as it may have', () => {
-  it('answers further ones with 503 and OVERLOADED, and /health as ever', async () => {
+describe('a server with MAX_REQUESTS requests in flight', () => {
+  it('refuses further ones with 503 and OVERLOADED, and still answers /health', async () => {
     const app = await startApp({ environment: { MAX_REQUESTS: '1' } })
     const { hostname, port } = new URL(app.url)
     const slow = connect(Number(port), hostname)
@@ -26,8 +26,8 @@ describe('a server with as many requests under way as it may have', () => {
   })
 })
 
-describe('a server whose database has too much to do', () => {
-  it('refuses operations and connections until it has caught up, and answers /health', async () => {
+describe('a server with more than MAX_WAITING_QUERIES queued statements', () => {
+  it('refuses operations and WebSockets until the queue is drained, and still answers /health', async () => {
     const app = await startApp({ database: 'embedded', environment: { MAX_WAITING_QUERIES: '4' } })
     const customer = await createCustomer(app, {})
     const count = () =>
@@ -38,7 +38,7 @@ describe('a server whose database has too much to do', () => {
       )
     const answers: HttpAnswer[] = []
     const asked: Promise<unknown>[] = []
-    // The embedded database has one connection, which a transaction keeps to itself.
+    // The embedded database has a single connection, which the transaction occupies.
     await app.services.prisma.$transaction(async () => {
       while (answers.length < 5) {
         asked.push(count().then((answer) => answers.push(answer)))

@@ -44,7 +44,7 @@ afterAll(async () => {
 const get = (path: string, headers: Record<string, string> = {}, init: RequestInit = {}) =>
   fetch(`${app.url}${path}`, { headers, ...init })
 
-/** With headers that fetch sets by itself, `host` above all, paths as they stand, and bodies as they come. */
+/** A GET without fetch, which would set `host`, normalize the path and decode the body. */
 function rawGet(path: string, headers: Record<string, string> = {}) {
   return new Promise<{ status: number | undefined; headers: IncomingHttpHeaders; body: Buffer }>(
     (resolve, reject) => {
@@ -59,7 +59,7 @@ function rawGet(path: string, headers: Record<string, string> = {}) {
 }
 
 describe('the client area', () => {
-  it('is served at /, and what it is made of below /client-area/', async () => {
+  it('is served at /, and its assets below /client-area/', async () => {
     for (const [path, file, type] of [
       ['/', 'index.html', 'text/html; charset=utf-8'],
       ['/?theme=dark', 'index.html', 'text/html; charset=utf-8'],
@@ -76,7 +76,7 @@ describe('the client area', () => {
     }
   })
 
-  it('can only be read', async () => {
+  it('accepts only GET and HEAD', async () => {
     for (const path of ['/', '/client-area/latchkey-keys.js', '/client-area/session'])
       for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
         const response = await get(path, {}, { method })
@@ -104,11 +104,11 @@ describe('the client area', () => {
     '/index.html',
     '/latchkey-keys.js',
     '/__proto__',
-  ])('gives out nothing else: %s', async (path) => {
+  ])('serves nothing else: %s', async (path) => {
     expect((await rawGet(path)).status).toBe(404)
   })
 
-  it('has parts that are kept for ever, and a page and an element that are asked for again', async () => {
+  it('lets browsers cache its assets forever, and makes them revalidate the page and the element', async () => {
     const lifetimeOf = async (path: string) => (await get(path)).headers.get('cache-control')
     expect(await lifetimeOf('/client-area/assets/index-1a2b.js')).toBe('public, max-age=31536000, immutable')
     expect(await lifetimeOf('/client-area/latchkey-keys.js')).toBe('no-cache')
@@ -122,7 +122,7 @@ describe('the client area', () => {
     }
   })
 
-  it('is compressed for who takes that', async () => {
+  it('is compressed if the client accepts that', async () => {
     const path = '/client-area/assets/index-1a2b.js'
     const encoded = async (accepted: string) => {
       const { body, headers } = await rawGet(path, { 'accept-encoding': accepted })
@@ -138,7 +138,7 @@ describe('the client area', () => {
     expect((await get(path)).headers.get('vary')).toBe('Accept-Encoding')
   })
 
-  it('runs nothing but what it is made of, and is framed by nobody but its host', async () => {
+  it('runs only its own scripts, and can be framed only by its host', async () => {
     const policyOf = async ({ url }: TestApp) => {
       const { headers } = await fetch(url)
       expect(headers.get('x-content-type-options')).toBe('nosniff')
@@ -161,7 +161,7 @@ describe('the client area', () => {
     expect(await policyOf(embedded)).toContain(`frame-ancestors ${hostOrigin}`)
   })
 
-  it('lets no name that it is asked for by into its policy', async () => {
+  it('keeps an invalid Host header out of its policy', async () => {
     const { headers } = await rawGet('/', { host: "x;script-src'self'" })
     expect(headers['content-security-policy']).toContain("connect-src 'self';")
   })
@@ -178,7 +178,7 @@ describe('the client area', () => {
     }
   })
 
-  it('stays that of one build while the next is made', async () => {
+  it('stays that of one build while the next one is written', async () => {
     await writeFile(join(directory, 'index.html'), 'the next')
     await rm(join(directory, 'assets/index-1a2b.css'))
     expect(await (await get('/')).text()).toBe(page)
@@ -186,8 +186,8 @@ describe('the client area', () => {
   })
 })
 
-describe('where it is off or not built', () => {
-  it('there is nothing', async () => {
+describe('a server without the client area', () => {
+  it('answers 404 if it is off', async () => {
     const off = await startApp({ environment: { CLIENT_AREA: 'off' }, clientAreaDirectory: directory })
     try {
       for (const path of ['/', '/client-area/session', '/client-area/latchkey-keys.js']) {
@@ -203,7 +203,7 @@ describe('where it is off or not built', () => {
     }
   })
 
-  it('it says so, and all else works', async () => {
+  it('says how to build it if it was not built, and serves everything else', async () => {
     const unbuilt = await startApp({ clientAreaDirectory: join(directory, 'nowhere') })
     try {
       const response = await fetch(unbuilt.url)
@@ -222,7 +222,7 @@ describe('the session of the page', () => {
     return { status, ...JSON.parse(String(body)) }
   }
 
-  it('has a fresh token of the demo account each time, in development', async () => {
+  it('contains a fresh token of the demo account each time, in development', async () => {
     for (const headers of [{}, { 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'none' }]) {
       const next = `token ${tokens + 1}`
       expect(await session(headers)).toEqual({ status: 200, mode: 'development', token: next })
@@ -238,14 +238,14 @@ describe('the session of the page', () => {
     { host: 'localhost.example.org' },
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site' },
-  ])('does not go to the scripts of other sites: %o', async (headers) => {
+  ])('is refused to scripts of other sites: %o', async (headers) => {
     const before = tokens
     const answer = await session(headers as Record<string, string>)
     expect(answer).toEqual({ status: 403, message: expect.stringContaining('localhost') })
     expect(tokens).toBe(before)
   })
 
-  it('says why where there is no demo account', async () => {
+  it('is refused with a reason if there is no demo account', async () => {
     const elsewhere = await startApp({ clientAreaDirectory: directory })
     try {
       const response = await fetch(`${elsewhere.url}/client-area/session`)
@@ -256,7 +256,7 @@ describe('the session of the page', () => {
     }
   })
 
-  it('is refused with 500 and without the reason where a token cannot be made', async () => {
+  it('is refused with 500, without the cause, if a token cannot be created', async () => {
     const demoToken = () => Promise.reject(new Error('There is no ink.'))
     const broken = await startApp({ clientAreaDirectory: directory, demoToken })
     try {
@@ -269,7 +269,7 @@ describe('the session of the page', () => {
     }
   })
 
-  it('names the host that hands tokens over, in production, and holds none', async () => {
+  it('names the host that supplies tokens, in production, and contains none', async () => {
     const response = await fetch(`${embedded.url}/client-area/session`)
     expect(await response.json()).toEqual({ mode: 'embedded', origin: hostOrigin })
   })

@@ -14,7 +14,7 @@ let app: TestApp
 let tokens: Explorer['tokens']
 let browser: Browser | undefined
 
-/** As development starts it. */
+/** Started as in development. */
 beforeAll(async () => {
   app = await startApp({ explorer: (services) => demoExplorer(services, tokens) })
   tokens = await demoTokens(app.config.auth)
@@ -30,7 +30,7 @@ afterAll(async () => {
 const demoKeys = async () =>
   (await app.query(AccountOverview, { as: tokens.customer })).data.account?.apiKeys.nodes ?? []
 
-describe('the page with tokens', () => {
+describe('the GraphiQL page', () => {
   const page = (url: string, headers: Record<string, string>) =>
     new Promise<string>((resolve, reject) => {
       get(`${url}/graphql`, { headers: { accept: 'text/html', ...headers } }, (response) =>
@@ -38,14 +38,14 @@ describe('the page with tokens', () => {
       ).on('error', reject)
     })
 
-  it('goes to whoever opens it on this machine', async () => {
+  it('contains tokens if it is opened at localhost or an IP address', async () => {
     const html = await page(app.url, {})
     for (const token of Object.values(tokens)) expect(html).toContain(token)
     for (const host of ['localhost:4000', '[::1]:4000', '192.168.0.7'])
       expect(await page(app.url, { host })).toContain(tokens.operator)
   })
 
-  it('does not go to the scripts of other sites', async () => {
+  it('contains no tokens or secrets for scripts of other sites', async () => {
     for (const headers of [{ origin: 'https://example.org' }, { host: 'example.org:4000' }]) {
       const html = await page(app.url, headers)
       expect(html).toContain('renderYogaGraphiQL')
@@ -55,8 +55,8 @@ describe('the page with tokens', () => {
   })
 })
 
-describe('the policy of the page', () => {
-  it('lets run what it is made of, told by what stands in it, and nothing else', async () => {
+describe('the Content-Security-Policy of the GraphiQL page', () => {
+  it('allows exactly the scripts in the page, by hash', async () => {
     const response = await fetch(`${app.url}/graphql`, { headers: { accept: 'text/html' } })
     const policy = response.headers.get('content-security-policy') ?? ''
     const scripts = [...(await response.text()).matchAll(/<\/script>/g)]
@@ -68,14 +68,14 @@ describe('the policy of the page', () => {
 })
 
 describe.runIf(hasBrowser)('GraphiQL in a browser', { timeout: 90_000 }, () => {
-  /** One for all, as someone has it who goes on in it: to open another takes longer than what is done there. */
+  /** Shared by the tests, because opening a window takes longer than most of them. */
   let window: GraphiqlWindow
 
   beforeAll(async () => {
     window = await GraphiqlWindow.open(browser as Browser, app.url)
   })
 
-  it('loads nothing from elsewhere, has no errors, and keeps its address to itself', async () => {
+  it('loads nothing from other sites, reports no errors, and leaves its URL unchanged', async () => {
     await window.run('Keys')
     await window.turnTo('AddKey')
     const elsewhere = window.loadedFrom.filter(
@@ -86,7 +86,7 @@ describe.runIf(hasBrowser)('GraphiQL in a browser', { timeout: 90_000 }, () => {
     expect(window.page.url()).toBe(`${app.url}/graphql`)
   })
 
-  it('watches counts live while calls are metered', async () => {
+  it('shows live counts while calls are metered', async () => {
     const gateway = await createGateway(app)
     const [first, second] = await demoKeys()
     await window.turnTo('LiveCounts')
@@ -103,7 +103,7 @@ describe.runIf(hasBrowser)('GraphiQL in a browser', { timeout: 90_000 }, () => {
     expect(window.errors).toEqual([])
   })
 
-  it('runs every tab as it stands', async () => {
+  it('runs every tab unedited', async () => {
     const answers: Record<string, string> = {}
     for (const tab of (await window.tabs()).filter((title) => title !== 'LiveCounts')) {
       const response = await window.run(tab)
@@ -125,13 +125,13 @@ describe.runIf(hasBrowser)('GraphiQL in a browser', { timeout: 90_000 }, () => {
     expect(window.errors).toEqual([])
   })
 
-  it('holds the keys and tokens of now when it is loaded again, and the tabs as they were left', async () => {
+  it('has the current keys and tokens after a reload, and keeps its tabs', async () => {
     const tabs = await window.tabs()
     await window.run('RemoveKey')
     const [metered] = await demoKeys()
     const regenerated = { as: tokens.customer, variables: { id: metered?.id ?? '' } }
     await app.query(RegenerateApiKey, regenerated)
-    // Tokens that the server does not know, as those of a data directory that is gone; then good ones again.
+    // Tokens that the server refuses, as if from a deleted data directory; then valid ones again.
     const good = tokens
     const dead = await demoTokens({ ...app.config.auth, secret: new Uint8Array(32) })
     tokens = dead
@@ -149,7 +149,7 @@ describe.runIf(hasBrowser)('GraphiQL in a browser', { timeout: 90_000 }, () => {
 })
 
 describe.runIf(hasBrowser)('GraphiQL in production', { timeout: 90_000 }, () => {
-  it('opens without tokens, takes one, and does not keep it', async () => {
+  it('opens without tokens, accepts one, and does not store it', async () => {
     const environment = { NODE_ENV: 'production', GRAPHIQL: 'on' }
     const production = await startApp({ environment })
     try {

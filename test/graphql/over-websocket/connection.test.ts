@@ -9,7 +9,7 @@ import { liveUsageDocument, RawConnection } from '../../support/websocket.ts'
 
 const burst = 10_000
 
-/** What all operations of a burst are answered with, by the code of the error or the type of the message. */
+/** Sends a burst of operations and counts the answers, by the error's message or the message's type. */
 async function answersOfBurst({ socket }: RawConnection): Promise<Record<string, number>> {
   const answers: Record<string, number> = {}
   const waiting = new Set<string>()
@@ -49,7 +49,7 @@ async function isAnswered(connection: RawConnection): Promise<boolean> {
 }
 
 describe('a client that sends 10,000 operations at once', () => {
-  it('has them all executed where they may wait as long as they do', async () => {
+  it('has all of them executed if they may wait that long', async () => {
     const app = await startApp({ environment: { MAX_OPERATIONS: '100000', MAX_WAIT_MS: '60000' } })
     const connection = await connectionTo(app, true)
     expect(await answersOfBurst(connection)).toEqual({ next: burst })
@@ -57,9 +57,9 @@ describe('a client that sends 10,000 operations at once', () => {
     await app.stop()
   })
 
-  it('is refused those that have waited to be read for longer than MAX_WAIT_MS, and none that come after', async () => {
+  it('is refused the operations that waited unread for longer than MAX_WAIT_MS, and none after them', async () => {
     const app = await startApp({ environment: { MAX_OPERATIONS: '100000', MAX_WAIT_MS: '10' } })
-    // A pong that does not come has not been read, as far as a server can tell.
+    // To the server, a missing pong looks like one that it has not read yet.
     const connection = await connectionTo(app, false)
     const unread = 'More operations come on this WebSocket than can be read in time. Try again in a moment.'
     const answers = await answersOfBurst(connection)
@@ -71,7 +71,7 @@ describe('a client that sends 10,000 operations at once', () => {
 })
 
 describe('a client whose operations are all refused', () => {
-  it('is read on when the answers fill what may wait to be sent just when as much as may be has been read', async () => {
+  it('is still read from after its answers reach the send limit at the last message of a turn', async () => {
     const app = await startApp({ environment: { MAX_OPERATIONS: '1' } })
     const customer = await createCustomer(app, {})
     const { hostname, port } = new URL(app.url)
@@ -90,9 +90,9 @@ describe('a client whose operations are all refused', () => {
       })
     ask(1)
     const beside = JSON.stringify(await connection.next()).length - 1
-    // 256 messages are read in a turn, and 64 KB may wait to be sent: that is 256 bytes each, 4 of them the frame's.
+    // A turn reads 256 messages, and 64 KB may wait to be sent: 256 bytes per answer, 4 of which frame it.
     for (const answerLength of [250, 251, 252, 253, 254]) {
-      // Sent at once, they are read at once.
+      // Messages that arrive together are read in one turn.
       tcp.cork()
       for (let i = 0; i < 256; i++) ask(answerLength - beside)
       tcp.uncork()

@@ -6,14 +6,14 @@ import { webSocketClient } from '../../support/websocket.ts'
 
 const callers = 32
 
-describe('a server that stops', () => {
+describe('a stopping server', () => {
   let storage: TestStorage
   beforeAll(async () => {
     storage = await createStorage('embedded')
   })
   afterAll(() => storage.drop())
 
-  it('answers every call that it took over WebSocket, and counts no other', async () => {
+  it('has counted exactly the calls that it answered with ADMITTED over WebSocket', async () => {
     const app = await startApp({ storage })
     const customer = await createCustomer(app)
     const gateway = await createGateway(app)

@@ -28,7 +28,7 @@ describe('graphql-transport-ws', () => {
   })
   afterAll(() => app.stop())
 
-  it('closes a socket of no sub-protocol with 4406, and agrees to none that it does not know', async () => {
+  it('closes a socket without a subprotocol with 4406, and accepts no unknown subprotocol', async () => {
     const socket = await rawWebSocket(app, { protocols: [] })
     expect((await closeOf(socket)).code).toBe(4406)
     await expect(rawWebSocket(app, { protocols: ['graphql-ws'] })).rejects.toThrow('no subprotocol')
@@ -42,8 +42,8 @@ describe('graphql-transport-ws', () => {
     ],
     ['4429: a second connection_init', 4429, [{ type: 'connection_init' }, { type: 'connection_init' }]],
     ['4400: a message that is not JSON', 4400, ['nonsense']],
-    ['4400: a message of no type', 4400, [{ id: '1' }]],
-    ['4400: a message of another type', 4400, [{ type: 'start', id: '1' }]],
+    ['4400: a message without a type', 4400, [{ id: '1' }]],
+    ['4400: a message of an unknown type', 4400, [{ type: 'start', id: '1' }]],
     ['4400: a message that only servers send', 4400, [{ type: 'connection_ack' }]],
     [
       '4400: an operation without an id',
@@ -56,18 +56,22 @@ describe('graphql-transport-ws', () => {
       [{ type: 'connection_init' }, { type: 'subscribe', id: '1', payload: {} }],
     ],
     [
-      '4403: a token that is none',
+      '4403: an invalid token',
       4403,
       [{ type: 'connection_init', payload: { authorization: 'Bearer garbage' } }],
     ],
-    ['4403: a token that is no text', 4403, [{ type: 'connection_init', payload: { authorization: 7 } }]],
     [
-      '4403: a token that cannot be made text',
+      '4403: a token that is not a string',
+      4403,
+      [{ type: 'connection_init', payload: { authorization: 7 } }],
+    ],
+    [
+      '4403: a token that cannot be converted to a string',
       4403,
       [{ type: 'connection_init', payload: { authorization: { toString: 1 } } }],
     ],
     [
-      '4403: a token that is nested without end',
+      '4403: a token of deeply nested lists',
       4403,
       [`{"type":"connection_init","payload":{"authorization":${nestedLists}}}`],
     ],
@@ -86,8 +90,8 @@ describe('graphql-transport-ws', () => {
 
   it.each([
     ['an id', 'one'],
-    ['an id longer than a reason may be', 'x'.repeat(200)],
-    ['an id of more bytes than a reason may have', '€'.repeat(60)],
+    ['an id longer than a close reason may be', 'x'.repeat(200)],
+    ['an id with more bytes than a close reason may have', '€'.repeat(60)],
   ])('closes a socket with 4409: %s that is in use', async (_, id) => {
     const connection = await (await openRawConnection(app)).init(customer.token)
     const closed = closeOf(connection.socket)
@@ -96,7 +100,7 @@ describe('graphql-transport-ws', () => {
     expect((await closed).code).toBe(4409)
   })
 
-  it('gives back in its pong what came with a ping', async () => {
+  it('returns the payload of a ping in the pong', async () => {
     const connection = await (await openRawConnection(app)).init(customer.token)
     for (const payload of [undefined, { sent: 'now' }]) {
       connection.send({ type: 'ping', payload })
@@ -105,7 +109,7 @@ describe('graphql-transport-ws', () => {
     connection.socket.terminate()
   })
 
-  it.each(['/', '/graphql/', '/health', '//'])('is refused at %s', async (path) => {
+  it.each(['/', '/graphql/', '/health', '//'])('is not served at %s', async (path) => {
     const socket = new WebSocket(`${app.url.replace('http', 'ws')}${path}`, 'graphql-transport-ws')
     const [error] = await once(socket, 'error')
     expect(error.message).toBe('Unexpected server response: 404')
@@ -135,14 +139,14 @@ describe('graphql-transport-ws', () => {
     await watcher.close()
   })
 
-  it('takes the token under Authorization as well', async () => {
+  it('accepts the token as Authorization, too', async () => {
     const connection = await openRawConnection(app)
     connection.send({ type: 'connection_init', payload: { Authorization: `Bearer ${customer.token}` } })
     expect((await connection.next())?.type).toBe('connection_ack')
     connection.socket.close()
   })
 
-  it('answers pings, and operations one beside the other', async () => {
+  it('answers pings and concurrent operations', async () => {
     const connection = await (await openRawConnection(app)).init(customer.token)
     connection.send({ type: 'ping' })
     expect(await connection.next()).toEqual({ type: 'pong' })
@@ -161,20 +165,16 @@ describe('graphql-transport-ws', () => {
   const refused: [string, { query: string; variables?: object; operationName?: string }, string[] | null][] =
     [
       ['a syntax error', { query: '{ viewer' }, customerScopes as string[]],
-      ['a field that there is not', { query: '{ nonsense }' }, customerScopes as string[]],
+      ['an unknown field', { query: '{ nonsense }' }, customerScopes as string[]],
       ['a bad argument', { query: `{ ${page} }` }, customerScopes as string[]],
       [
         'a bad variable',
         { query: 'query ($m: Month) { account { usage(month: $m) { calls } } }', variables: { m: 'x' } },
         customerScopes as string[],
       ],
+      ['an unknown operationName', { query: viewer, operationName: 'Other' }, customerScopes as string[]],
       [
-        'an operation that is not there',
-        { query: viewer, operationName: 'Other' },
-        customerScopes as string[],
-      ],
-      [
-        'no operation at all',
+        'a document without an operation',
         { query: 'fragment A on Query { viewer { subject } }' },
         customerScopes as string[],
       ],
@@ -196,10 +196,10 @@ describe('graphql-transport-ws', () => {
       ],
       ['no token', { query: viewer }, null],
       ['no token for a subscription', { query: liveUsageDocument }, null],
-      ['a scope that lacks', { query: '{ plans { id } }' }, ['calls:meter']],
-      ['a scope that lacks for a subscription', { query: liveUsageDocument }, ['calls:meter']],
+      ['a missing scope', { query: '{ plans { id } }' }, ['calls:meter']],
+      ['a missing scope for a subscription', { query: liveUsageDocument }, ['calls:meter']],
       [
-        'an account out of reach',
+        'an account outside the tenant scope',
         { query: liveUsageDocument, variables: { accountId: 'garbage' } },
         customerScopes as string[],
       ],
@@ -213,7 +213,7 @@ describe('graphql-transport-ws', () => {
   const extensionsIn = (errors: unknown) =>
     (errors as { message: string; extensions: object }[]).map(({ extensions }) => extensions)
 
-  it.each(refused)('answers as over HTTP: %s', async (_, payload, scopes) => {
+  it.each(refused)('refuses with the same codes and issues as HTTP: %s', async (_, payload, scopes) => {
     const token = scopes
       ? await app.token({ scopes: scopes as never, account: customer.externalId })
       : undefined
@@ -238,7 +238,7 @@ describe('graphql-transport-ws', () => {
     connection.socket.close()
   })
 
-  it('ends a subscription on the server when the client completes it, hangs up, or closes', async () => {
+  it('ends a subscription on the server when the client completes it, disconnects, or closes the socket', async () => {
     const watch = vi.spyOn(app.services.liveUsage, 'watch')
     const endings = [
       (connection: Awaited<ReturnType<typeof openRawConnection>>) =>
@@ -252,14 +252,14 @@ describe('graphql-transport-ws', () => {
       expect((await connection.next())?.type).toBe('next')
       end(connection)
       const subscription = watch.mock.results[index]?.value as AsyncIterator<unknown>
-      // Of one that goes on nothing would come: nothing is counted meanwhile.
+      // If the subscription were still open, this would wait forever, because nothing is metered.
       expect(await subscription.next()).toMatchObject({ done: true })
       connection.socket.close()
     }
     watch.mockRestore()
   })
 
-  it('closes a socket with 4403 when its token expires, and the client comes back with a fresh one', async () => {
+  it('closes a socket with 4403 when its token expires, and the client reconnects with a fresh one', async () => {
     const claims = { account: customer.externalId, scopes: customerScopes }
     const tokens = [await app.token({ ...claims, lifetime: '1h' }), await app.token(claims)]
     const closings: unknown[] = []
@@ -283,7 +283,7 @@ describe('graphql-transport-ws', () => {
     app.clock.set(new Date())
   })
 
-  it('lets connections without a token say who they are not', async () => {
+  it('accepts a connection without a token, but refuses its operations as UNAUTHENTICATED', async () => {
     const before = await contentsOf(app)
     const connection = await (await openRawConnection(app)).init()
     connection.send({ type: 'subscribe', id: '1', payload: { query: liveUsageDocument } })
@@ -296,8 +296,8 @@ describe('graphql-transport-ws', () => {
   })
 })
 
-describe('a server that stops', () => {
-  it('closes its sockets with 1001, those of clients that do not answer included', async () => {
+describe('a stopping server', () => {
+  it('closes its sockets with 1001, and does not wait for clients that do not answer', async () => {
     const app = await startApp()
     const { token } = await createCustomer(app)
     const idle = await openRawConnection(app)
