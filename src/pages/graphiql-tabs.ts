@@ -1,4 +1,4 @@
-/** Who a tab's operation is sent as. */
+/** The role that a tab's operation is sent as. */
 export type Role = 'customer' | 'gateway' | 'operator'
 
 export interface Tab {
@@ -7,21 +7,21 @@ export interface Tab {
   variables?: object
 }
 
-/** What the tabs are about: a key that the gateway meters, and one to change. */
+/** The keys that the tabs use: one that the gateway meters, and one to change. */
 export interface TabKeys {
   meteredSecret: string
   changedId: string
 }
 
 /**
- * The worked operations, in the order of a tutorial. Each runs as it stands. What changes a key takes another
- * one than the one that is metered, so that no tab spoils a later one; removing comes last for that reason.
+ * The operations of the tutorial, in order. Each runs unedited. Operations that change a key use a different key from
+ * the metered one, and removal comes last, so that no tab breaks a later one.
  */
 export function tutorialTabs({ meteredSecret, changedId }: TabKeys): Tab[] {
   return [
     { as: 'customer', query: listKeys },
-    { as: 'customer', query: addKey, variables: { input: { note: 'My first own key' } } },
-    { as: 'customer', query: setNote, variables: { id: changedId, note: 'Status page of the shop' } },
+    { as: 'customer', query: addKey, variables: { input: { note: 'My own key' } } },
+    { as: 'customer', query: setNote, variables: { id: changedId, note: 'For the status page' } },
     {
       as: 'customer',
       query: configureAccess,
@@ -43,26 +43,27 @@ export function tutorialTabs({ meteredSecret, changedId }: TabKeys): Tab[] {
   ]
 }
 
-// Written for a person who has never seen Latchkey. No line of a comment is wider than the editor is on a laptop.
+// For readers who have never seen Latchkey. Comment lines have at most 52 characters, the editor's width on a laptop.
 
 const listKeys = `# 1. Your API keys
 #
-# Press the play button (or Ctrl-Enter): you get
-# every key of the account, and how often it was
+# Press the play button (or Ctrl-Enter) to list the
+# account's keys and how often each one has been
 # used this month.
 #
-# "Headers" below hold a token. It says who you
-# are: a customer, who may see and change its own
-# keys. Point at a field to read about it, and
-# press Ctrl-Space to see what else there is.
+# The token in "Headers" below says who you are: in
+# this tab, a customer, who can see and change only
+# its own keys. Hover over a field to read about it,
+# and press Ctrl-Space to see what else you can ask
+# for.
 #
-# Then go on with the next tab.
+# Then continue with the next tab.
 
 query Keys {
   account {
     name
     plan { name maxApiKeys monthlyCallQuota }
-    # All keys together, until they start again.
+    # All keys together, since the last reset.
     usage { calls quota remaining resetsAt }
     apiKeysRemaining
     apiKeys(first: 10) {
@@ -83,9 +84,9 @@ query Keys {
 
 const addKey = `# 2. Add a key
 #
-# Run this until the keys of the plan are in use,
-# and it answers with ApiKeyLimitReached. Refusals
-# that are to be expected are data here, not errors.
+# Run this until the account has as many keys as its
+# plan allows: you then get ApiKeyLimitReached. A
+# refusal like this is data, not an error.
 
 mutation AddKey($input: AddApiKeyInput!) {
   addApiKey(input: $input) {
@@ -101,10 +102,10 @@ mutation AddKey($input: AddApiKeyInput!) {
 }
 `
 
-const setNote = `# 3. Write a note on a key
+const setNote = `# 3. Set a key's note
 #
-# So that you still know what it is for. A note of
-# null clears it. "Variables" hold the key's id.
+# A note says what the key is for. Set it to null to
+# clear it. The key's id is in "Variables" below.
 
 mutation Note($id: ID!, $note: String) {
   setApiKeyNote(input: { id: $id, note: $note }) {
@@ -118,13 +119,14 @@ mutation Note($id: ID!, $note: String) {
 }
 `
 
-const configureAccess = `# 4. Configure what a key may call
+const configureAccess = `# 4. Restrict what a key can call
 #
-# RESTRICTED: just the API calls in "Variables".
-# FULL: every one; leave apiCalls out then.
+# RESTRICTED allows only the API calls listed in
+# "Variables". FULL allows every API call; omit
+# apiCalls with it.
 #
-# It holds for the very next call. To see the names
-# there are: { apiCalls { name title category } }
+# The change applies to the very next call. To list
+# all names: { apiCalls { name title category } }
 
 mutation Access(
   $id: ID!
@@ -148,8 +150,9 @@ mutation Access(
 
 const regenerateKey = `# 5. Re-generate a key
 #
-# A new secret in its place: id, note, access and
-# count stay. The old secret stops at once.
+# The key gets a new secret and keeps its id, note,
+# access and counts. The old secret stops working
+# immediately.
 
 mutation Regenerate($id: ID!) {
   regenerateApiKey(input: { id: $id }) {
@@ -165,16 +168,17 @@ mutation Regenerate($id: ID!) {
 
 const meterCall = `# 6. Meter a call
 #
-# Your API gateway asks this on every call: may this
-# key make it? When you read "admitted", the call
-# has been counted. Run it again and see it grow.
+# On every request, your API gateway asks Latchkey
+# whether the key may make this call. If "admitted"
+# is true, the call has been counted. Run it again
+# and watch the count grow.
 #
-# The token is another one in this tab: that of the
-# gateway, which may meter calls and nothing else.
+# This tab uses a different token: the gateway's,
+# which can meter calls and nothing else.
 #
-# Put in an apiCall of "v3.nonsense", or a wrong
-# secret: "code" says why a call is denied. Denied
-# calls are not counted.
+# Try the apiCall "v3.nonsense", or a wrong secret:
+# "code" says why the call was denied. Denied calls
+# are not counted.
 
 mutation MeterCall(
   $secret: String!
@@ -192,15 +196,15 @@ mutation MeterCall(
 }
 `
 
-const liveCounts = `# 7. Watch the counts, live
+const liveCounts = `# 7. Watch the counts live
 #
-# Press play and let it run. First there is a
-# snapshot of all keys, then every key whose count
-# has changed.
+# Press play and let it run. The first event is a
+# snapshot of all keys. Later events contain the
+# keys whose counts have changed.
 #
-# Make calls meanwhile: npm run traffic, in a
-# terminal. Or use tab 6 in a second window, for a
-# tab that you leave stops.
+# To make some calls, run "npm run traffic" in a
+# terminal, or use tab 6 in a second window. If you
+# leave this tab, the subscription ends.
 
 subscription LiveCounts {
   liveUsage {
@@ -216,11 +220,11 @@ subscription LiveCounts {
 }
 `
 
-const listAccounts = `# 8. For operators: every account
+const listAccounts = `# 8. For operators: list all accounts
 #
-# An operator's token (scope admin) reaches every
-# account. New customers show up here as soon as
-# their first token is seen.
+# An operator's token (scope admin) gives access to
+# every account. A new customer appears here as soon
+# as Latchkey sees its first token.
 
 query Accounts {
   accounts(first: 10) {
@@ -238,9 +242,9 @@ query Accounts {
 
 const changePlan = `# 9. For operators: change an account's plan
 #
-# It holds at once, for the quota and for how many
-# keys there may be. To see a quota used up, make it
-# "free", and run  npm run traffic  for a minute.
+# The new quota and key limit apply immediately. To
+# see a quota run out, change the plan to "free" and
+# run "npm run traffic" for a minute.
 
 mutation ChangePlan($input: SaveAccountInput!) {
   saveAccount(input: $input) {
@@ -260,9 +264,9 @@ mutation ChangePlan($input: SaveAccountInput!) {
 
 const removeKey = `# 10. Remove a key
 #
-# It stops at once. Its calls stay in the account's
-# count. Then load the page again: the tabs turn to
-# the keys that are left.
+# The key stops working immediately. Its calls still
+# count towards the account's usage. Reload the page
+# afterwards: the tabs then use the remaining keys.
 
 mutation RemoveKey($id: ID!) {
   removeApiKey(input: { id: $id }) {

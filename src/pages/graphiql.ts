@@ -5,19 +5,19 @@ import { sendText } from '../http/respond.ts'
 import { type Role, type TabKeys, tutorialTabs } from './graphiql-tabs.ts'
 import { mayHoldTokens } from './may-hold-tokens.ts'
 
-/** What the page is filled in with: a token for each role, and keys to try things on. */
+/** What the tabs are filled in with: a token for each role, and keys to try the operations on. */
 export interface Explorer extends TabKeys {
   tokens: Record<Role, string>
 }
 
 interface PageOptions extends GraphiQLOptions {
-  /** Every text in the tabs that may differ the next time the page is loaded, in a fixed order. */
+  /** The values in the tabs that may differ the next time the page is loaded, in a fixed order. */
   filledIn: readonly string[]
 }
 
 /**
- * Serves GraphiQL, with worked operations in its tabs.
- * @param readExplorer what to fill in; read for each page, because keys change. Left out: placeholders.
+ * Serves GraphiQL with a tutorial in its tabs.
+ * @param readExplorer reads what to fill in; called for each page, because keys change. Left out: placeholders.
  */
 export function createGraphiQL(readExplorer?: () => Promise<Explorer>) {
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -43,13 +43,13 @@ function pageOptions(explorer: Explorer | undefined): PageOptions {
     favicon: `data:image/svg+xml,${encodeURIComponent(logo)}`,
     defaultTabs,
     defaultHeaders: headersFor('customer', tokens?.customer),
-    // The browser keeps development's tokens, with the tabs that hold them, but never real ones.
+    // The browser stores the tabs' tokens in development, but never real ones.
     shouldPersistHeaders: explorer !== undefined,
     // Over WebSocket, the page would send one token for all tabs instead of each tab's own.
     subscriptionsProtocol: 'SSE',
-    // For subscriptions too: an operation does not belong in a URL.
+    // For subscriptions, too, so that operations stay out of URLs.
     method: 'POST',
-    // Otherwise the page would copy what is in the editor into its URL, secrets included.
+    // Otherwise the page would copy the editor's text into its URL, secrets included.
     onEditQuery: null,
     filledIn: [...Object.values(tokens ?? {}), meteredSecret, changedId],
   } as const
@@ -67,12 +67,12 @@ const scopesOf: Record<Role, string> = {
   operator: 'admin',
 }
 
-/** Comments, which the editor accepts: with a placeholder for a token, even the schema would be refused. */
+/** Without a token, a comment: with a placeholder as the token, even the schema could not be loaded. */
 function headersFor(role: Role, token: string | undefined): string {
   if (token !== undefined) return JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2)
   return `{
-  // A token of the ${role}, with the scopes
-  // ${scopesOf[role]}:
+  // Add the ${role}'s token, with these scopes:
+  // ${scopesOf[role]}
   // "Authorization": "Bearer …"
 }`
 }
@@ -81,9 +81,9 @@ const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width=
 stroke="#d60590" stroke-width="2" stroke-linecap="round" stroke-linejoin="round">\
 <circle cx="8" cy="16" r="4.5"/><path d="M11.2 12.8 20 4M16 8l3 3M19 5l1.5 1.5"/></svg>`
 
-/** The whole page: it loads nothing from elsewhere. */
+/** The complete page, which loads nothing from other sites. */
 async function renderGraphiQL({ filledIn, ...options }: PageOptions): Promise<string> {
-  // The page is a string of 9 MB. Servers that never show it do not load it.
+  // The page is a string of 9 MB, so servers load it only when it is first requested.
   const { renderGraphiQL: renderPage } = await import('@graphql-yoga/render-graphiql')
   const tabs = createHash('sha256')
     .update(JSON.stringify(tutorialTabs(placeholders)))
@@ -93,7 +93,7 @@ async function renderGraphiQL({ filledIn, ...options }: PageOptions): Promise<st
   return renderPage(options).replace('<head>', () => `<head>${script}${tabsStayInPlace}`)
 }
 
-/** As strict as GraphiQL works with: the page's own scripts, by their hashes, and its editor's workers. */
+/** The strictest policy that GraphiQL works with: the page's own scripts, by hash, and the editor's workers. */
 function contentSecurityPolicyOf(page: string): string {
   const hashes = [...page.matchAll(/<script>(.*?)<\/script>/gs)].map(
     ([, script = '']) => `'sha256-${createHash('sha256').update(script).digest('base64')}'`,
@@ -112,14 +112,14 @@ function contentSecurityPolicyOf(page: string): string {
   ].join('; ')
 }
 
-/** GraphiQL's animation leaves tabs shifted until they are pressed, so that the first click would miss. */
+/** GraphiQL's animation leaves tabs shifted until they are pressed, so the first click would miss. */
 const tabsStayInPlace = '<style>.graphiql-tab { transform: none !important }</style>'
 
 /**
  * Runs in the browser before GraphiQL. GraphiQL keeps its tabs in localStorage and prefers them to the given ones, so
- * that a page of a server with new tokens would go on using dead ones. This replaces what was filled in the last time
- * with what is filled in now, and leaves the rest of the tabs alone. Tabs of another page (an older version, or another
- * server on this port) are dropped.
+ * after the server's tokens have changed, it would go on using the old ones. This replaces the values that were filled
+ * in last time with the current ones and leaves the rest of the tabs alone. It drops the tabs of another page, that is,
+ * of an older version or of another server on this port.
  */
 function refreshStoredTabs(
   storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>,

@@ -10,13 +10,13 @@ interface StaticFile {
   type: string
   etag: string
   body: Buffer
-  /** The encoded bodies, each made when it is first asked for. */
+  /** The compressed bodies, each created on its first request. */
   encoded: Map<Encoding, Promise<Buffer>>
 }
 
 type Encoding = keyof typeof encode
 
-/** More effort would save a few hundredths of the size and delay the first client. */
+/** A higher Brotli quality would save a few percent of the size and delay the first client. */
 const encode = {
   br: (body: Buffer) => promisify(brotliCompress)(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }),
   gzip: (body: Buffer) => promisify(gzip)(body, { level: 9 }),
@@ -39,8 +39,8 @@ const types: Record<string, string> = {
 const compressible = /^text\/|json|svg/
 
 /**
- * The files of a folder, held in memory. A page and its parts stay those of one build even while another is made, and
- * no request reaches the file system.
+ * The files of a folder, held in memory: a page and its assets come from the same build even while the next one is
+ * written, and no request reaches the file system.
  */
 export class StaticFiles {
   readonly #files: ReadonlyMap<string, StaticFile>
@@ -49,7 +49,7 @@ export class StaticFiles {
     this.#files = files
   }
 
-  /** Reads all files. A folder that does not exist has none. */
+  /** Reads all files of the types above. A folder that does not exist has none. */
   static async read(directory: string): Promise<StaticFiles> {
     const files = new Map<string, StaticFile>()
     const entries = await readdir(directory, { recursive: true }).catch(absent)
@@ -94,7 +94,7 @@ function absent(error: NodeJS.ErrnoException): string[] {
   throw error
 }
 
-/** The smallest encoding that the client accepts; undefined where it accepts none. */
+/** The smallest encoding that the client accepts; undefined if it accepts none. */
 function encodingFor(request: IncomingMessage): Encoding | undefined {
   const accepted = new Negotiator(request).encodings(['br', 'gzip'])
   return accepted.includes('br') ? 'br' : accepted.includes('gzip') ? 'gzip' : undefined
