@@ -20,7 +20,7 @@ const config: CodegenConfig = {
       presetConfig: { fragmentMasking: false },
       config: { ...shared, documentMode: 'string' },
     },
-    // The client area's cache reads documents as they are parsed, so they are parsed here and not in the browser.
+    // The client area's cache needs parsed documents, so they are parsed here and not in the browser.
     'web/src/generated/': {
       documents: ['web/src/**/*.graphql'],
       preset: 'client',

@@ -1,7 +1,7 @@
 import { defineConfig } from 'prisma/config'
 
-// `prisma generate` looks for a schema engine that it never runs and would download it. Any executable
-// satisfies the look-up, so that installing works offline; `prisma migrate` still gets the real one.
+// `prisma generate` looks for a schema engine that it never runs, and downloads it if it is missing. Any executable
+// satisfies it, so that the build works offline. `prisma migrate` still uses the real engine.
 if (process.argv.includes('generate')) process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= process.execPath
 
 export default defineConfig({

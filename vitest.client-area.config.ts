@@ -1,7 +1,7 @@
 import { defineConfig, mergeConfig } from 'vitest/config'
 import { shared } from './vitest.config.ts'
 
-/** The client area in a browser: apart from the other tests, which stay quick. */
+/** Tests of the client area in a browser. They run separately, so that the other tests stay fast. */
 export default mergeConfig(
   shared,
   defineConfig({

@@ -1,7 +1,7 @@
 import { defineConfig, mergeConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** What takes longest is begun first: begun last, it would be left over for one worker alone. */
+/** Starts the slowest files first. Started last, they would keep one worker busy after the others have finished. */
 class LongestFirst extends BaseSequencer {
   static readonly longest =
     /\/(durability|main|graphiql|simulation|document-limits|traffic|looks|robustness)\.test\.ts$/
@@ -13,18 +13,19 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** What all test runs have in common. */
+/** The settings that all test runs share. */
 export const shared = defineConfig({
-  // Vite would take graphql's ES module where Node.js takes its CommonJS one, and the two copies do not know
-  // each other's classes.
+  // Vite would load graphql's ES module where Node.js loads its CommonJS module, and each copy rejects the other's
+  // classes.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     globalSetup: 'test/support/global-setup.ts',
-    // Files share what they import, which takes longer than many of them do; they share no state by it.
+    // Files share the modules that they import, because loading those takes longer than many files run. They share no
+    // state through them.
     isolate: false,
-    // V8 would compile PGlite a second time for speed, which takes longer than most tests last.
+    // Otherwise V8 compiles PGlite a second time to optimize it, which takes longer than most tests.
     execArgv: ['--liftoff-only'],
-    // Each file starts servers, databases and browsers of its own, which get in each other's way.
+    // Each file starts its own servers, databases and browsers, which compete for the CPU.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     provide: { testsEmbedded: false },
@@ -36,9 +37,9 @@ export default mergeConfig(
   defineConfig({
     test: {
       include: ['test/**/*.test.ts'],
-      // They have runs of their own: npm run test:client-area, npm run test:production.
+      // These have their own runs: npm run test:client-area, npm run test:production.
       exclude: ['test/client-area/**', 'test/production/**'],
-      // Some of these wait for what takes its time; one more makes use of it.
+      // Some of these files mostly wait, which leaves CPU time for one more worker.
       maxWorkers: 3,
       testTimeout: 30_000,
       hookTimeout: 30_000,

@@ -6,7 +6,7 @@ const files = (...names: string[]) => names.map((name) => `test/production/${nam
 /** What waits most of the time, for what is gone and comes back. */
 const faults = files('postgres-outage', 'redis-outage', 'tls', 'stop-while-starting')
 
-/** Many servers, and everything that goes wrong with them: `npm run test:production`. */
+/** Tests of several servers under load and during failures: `npm run test:production`. */
 export default mergeConfig(
   shared,
   defineConfig({
@@ -19,7 +19,7 @@ export default mergeConfig(
             name: 'load',
             include: files('*'),
             exclude: faults,
-            // Each file loads the machine with several servers, and measures what they do.
+            // Each file loads the machine with several servers and measures them, so files must not run side by side.
             maxWorkers: 1,
             sequence: { groupOrder: 2 },
           },

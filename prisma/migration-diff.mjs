@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Prints the SQL that leads from prisma/migrations to prisma/schema.prisma, and nothing if they agree. Runs Prisma's
+// Prints the SQL that is missing from prisma/migrations for prisma/schema.prisma; nothing if they agree. Runs Prisma's
 // schema engine as WebAssembly over an in-memory PGlite, so it downloads nothing and needs no database server.
 // Run it from the project's root: npm run db:diff
 import { existsSync, readdirSync, readFileSync } from 'node:fs'

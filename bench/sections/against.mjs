@@ -10,14 +10,14 @@ const thisCheckout = fileURLToPath(new URL('../../', import.meta.url))
 const sides = ['new', 'old']
 const ratios = ['callsPerSecond', 'serverCpuUs', 'postgresCpuUs', 'p99Ms', 'deliveryP99Ms']
 
-/** How many calls V8 needs to have optimised a server, well before its CPU time per call stops falling. */
+/** The number of calls after which V8 has optimised most of a server; its CPU time per call still falls after that. */
 const warmCalls = 20_000
 
 /**
- * This checkout (`new`) against another (`old`). Both run as black boxes at the same time, and each measurement is
- * taken of one right after the other, in the opposite order in the next round. So a ratio of the two is that of one
- * round, and what else the machine does affects both alike. With `together`, both are under load at the same time:
- * that says nothing about calls per second, but CPU time per call can be compared even on a busy machine.
+ * Compares this checkout (`new`) with another (`old`). Both run at the same time, as black boxes, and are measured one
+ * right after the other, in the opposite order in the next round. Each ratio compares two measurements of one round, so
+ * other load on the machine affects both alike. With `together`, both are under load at the same time, which says
+ * nothing about calls per second but makes CPU time per call comparable even on a busy machine.
  */
 export async function against({ other, tell, ...settings }) {
   assertBuilt(other)
