@@ -6,7 +6,7 @@ import { Random } from './support/random.ts'
 import { type ServerProcess, startServerProcess } from './support/server-process.ts'
 import { webSocketClient } from './support/websocket.ts'
 
-/** A start of the embedded database takes a few seconds, which nearly all of the time goes into. */
+/** Starting the embedded database takes seconds, and nearly all of the time of this test. */
 const kills = { embedded: 8, PostgreSQL: 2 }
 const callers = 16
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000)
@@ -18,7 +18,7 @@ interface Tally {
   unanswered: number
 }
 
-/** Meters from many callers over one WebSocket until the connection breaks. */
+/** Meters with many callers over one WebSocket until the connection breaks. */
 async function meterUntilItBreaks(
   url: string,
   gateway: string,
@@ -85,7 +85,7 @@ describe.each(databases)('durability on %s', (database) => {
     }
 
     for (let kill = 1; kill <= kills[database]; kill++) {
-      // At least one call has been answered, and the moment is another one every time.
+      // After at least one answer, at another moment every time.
       const enough = answeredIn(tally) + random.int(1, 400)
       await meterUntilItBreaks(server.url, gateway, [...tally.keys()], tally, () => {
         if (answeredIn(tally) >= enough) server.kill('SIGKILL')

@@ -3,22 +3,22 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-/** What is run. */
+/** The built server. */
 export const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 export interface ServerProcess {
   pid: number | undefined
   url: string
-  /** All of standard output so far. */
+  /** Everything printed so far. */
   output(): string
   kill(signal: NodeJS.Signals): void
   /** The exit code, or the signal that ended it. */
   exited: Promise<number | NodeJS.Signals>
 }
 
-/** Runs the built server as it is run for real, and resolves when it listens. */
+/** Runs the built server as a process of its own, and resolves when it listens. */
 export async function startServerProcess(environment: Record<string, string>): Promise<ServerProcess> {
-  // V8 compiles PGlite a second time for speed, which takes longer than a test lasts.
+  // V8 would compile PGlite a second time for speed, which takes longer than a test.
   const child = spawn(process.execPath, ['--liftoff-only', mainFile], {
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -47,7 +47,7 @@ export async function startServerProcess(environment: Record<string, string>): P
   }
 }
 
-/** Runs the built server where it is not to start: what it says, and the exit code that it ends with. */
+/** Runs the built server where it must not start. Resolves to its output and its exit code. */
 export async function refusalToStart(environment: Record<string, string>) {
   const server = startServerProcess(environment)
   const error = await server.then(
