@@ -4,7 +4,7 @@ import { shared } from './vitest.config.ts'
 const files = (...names: string[]) => names.map((name) => `test/production/${name}.test.ts`)
 
 /** What waits most of the time, for what is gone and comes back. */
-const faults = files('postgres-outage', 'redis-outage', 'tls', 'stop-while-starting')
+const faults = files('postgres-outage', 'ready', 'redis-outage', 'tls', 'stop-while-starting')
 
 /** Many servers, and everything that goes wrong with them: `npm run test:production`. */
 export default mergeConfig(

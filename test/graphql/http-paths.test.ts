@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startApp, type TestApp } from './support/app.ts'
-import { createCustomer } from './support/customer.ts'
-import { answerOf, expectNothingInternal, type HttpAnswer } from './support/http.ts'
-import { liveUsageDocument } from './support/websocket.ts'
+import { startApp, type TestApp } from '../support/app.ts'
+import { createCustomer } from '../support/customer.ts'
+import { answerOf, expectNothingInternal, type HttpAnswer } from '../support/http.ts'
+import { liveUsageDocument } from '../support/websocket.ts'
 
 const largestBody = 1_048_576
 
