@@ -3,8 +3,8 @@ import { shared } from './vitest.config.ts'
 
 const files = (...names: string[]) => names.map((name) => `test/production/${name}.test.ts`)
 
-/** What waits most of the time, for what is gone and comes back. */
-const faults = files('postgres-outage', 'redis-outage', 'tls', 'stop-while-starting')
+/** Files that mostly wait while a dependency is away. */
+const faults = files('postgres-outage', 'ready', 'redis-outage', 'tls', 'stop-while-starting')
 
 /** Tests of several servers under load and during failures: `npm run test:production`. */
 export default mergeConfig(

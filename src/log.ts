@@ -39,13 +39,14 @@ export function redacting(destination: FlushableStream): FlushableStream {
   }
 }
 
-let [stampedAt, stamp] = [0, '']
-
-/** The time in RFC 3339, as a fragment for pino. Cached, because many lines share a millisecond. */
-function timestamp(): string {
-  const now = Date.now()
-  if (now !== stampedAt) [stampedAt, stamp] = [now, `,"time":"${new Date(now).toISOString()}"`]
-  return stamp
+/** Returns the time in RFC 3339, as a fragment for pino. Formatted once a millisecond, which many lines share. */
+function createTimestamp(): () => string {
+  let [stampedAt, stamp] = [0, '']
+  return () => {
+    const now = Date.now()
+    if (now !== stampedAt) [stampedAt, stamp] = [now, `,"time":"${new Date(now).toISOString()}"`]
+    return stamp
+  }
 }
 
 /**
@@ -59,5 +60,5 @@ export function createLogger(
   level: LogLevel,
   destination: DestinationStream = redacting(standardOutput()),
 ): Logger {
-  return pino({ level, base: null, timestamp }, destination)
+  return pino({ level, base: null, timestamp: createTimestamp() }, destination)
 }

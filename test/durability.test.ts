@@ -18,7 +18,7 @@ interface Tally {
   unanswered: number
 }
 
-/** Meters from many callers over one WebSocket until the connection breaks. */
+/** Meters with many callers over one WebSocket until the connection breaks. */
 async function meterUntilItBreaks(
   url: string,
   gateway: string,

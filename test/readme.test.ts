@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { buildSchema, parse, validate } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { customerScopes, demoAccount, seedDemoAccount } from '../src/development.ts'
+import { limitSettings } from '../src/limits.ts'
 import { noteSecrets, startApp, type TestApp } from './support/app.ts'
 import { blocks, blocksOf, ExampleProject, readme } from './support/readme.ts'
 
@@ -27,17 +28,19 @@ function terminalSession(project: ExampleProject): string {
   return ['set -eu', ...commands].join('\n')
 }
 
-/** The settings in src/config.ts with their defaults; null for none. */
+/** The settings in src/config.ts and src/limits.ts with their defaults; null for none. */
 function settings(): Map<string, string | null> {
   const [, object = ''] = /const settings = z\.object\(\{\n(.*?)^\}\)/ms.exec(config) ?? []
   const entries = object.split(/^ {2}(?=[A-Z_]+:)/m).slice(1)
-  return new Map(
-    entries.map((entry) => {
-      const name = entry.slice(0, entry.indexOf(':'))
-      const value = /\.default\('?([^')]*)'?\)/.exec(entry)?.[1]
-      return [name, value === undefined ? null : value.replace(/(?<=\d)_(?=\d)/g, '')]
-    }),
+  const defaults = entries.map((entry) => {
+    const name = entry.slice(0, entry.indexOf(':'))
+    const value = /\.default\('?([^')]*)'?\)/.exec(entry)?.[1]
+    return [name, value === undefined ? null : value.replace(/(?<=\d)_(?=\d)/g, '')] as const
+  })
+  const limits = Object.values(limitSettings).map(
+    ({ setting, byDefault }) => [setting, String(byDefault)] as const,
   )
+  return new Map([...defaults, ...limits])
 }
 
 describe('README.md', () => {

@@ -13,22 +13,21 @@ const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31)
 const connections = 50
 const warmUpMs = 3_000
 const runMs = 8_000
-/** A slow machine is given more time, up to this, for so many answers. */
+/** A slow machine gets up to this long for `enoughAnswers`. */
 const mostMs = 25_000
 const enoughAnswers = 500
-/** How long a client waits for an answer that may not come. */
+/** How long a client waits for an answer, which may never come. */
 const silenceMs = 1_000
 
-/** How the server may close a WebSocket on a client that does everything wrong. */
+/** The codes that the server may close a WebSocket with when a client does everything wrong. */
 const rightCodes = [1000, 1002, 1005, 1006, 1007, 1009, 1013, 4400, 4401, 4403, 4408, 4409, 4429]
 
-/** Resolves when it is closed. */
 async function closed(socket: Socket | WebSocket): Promise<void> {
   if (socket instanceof WebSocket ? socket.readyState === socket.CLOSED : socket.closed) return
   await new Promise((resolve) => (socket as EventEmitter).once('close', resolve))
 }
 
-/** Resolves when the event has happened, or never will. */
+/** Resolves when the event has happened, or the socket is closed. */
 async function firstOf(socket: Socket | WebSocket, event: string): Promise<void> {
   await Promise.race([
     new Promise((resolve) => (socket as EventEmitter).once(event, resolve)),
@@ -52,7 +51,7 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     const [first, ...others] = await server.createAccounts(5)
     hostile = first as MeteredAccount
     accounts = others
-    // What is cached is there before it is measured what is kept.
+    // Fills the caches, so that they do not count as a leak.
     await attack(warmUpMs, new Random(seed + 1))
     before = await atRest()
     await attack(runMs, new Random(seed))
@@ -97,7 +96,7 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     const { hostname, port } = new URL(server.url)
     const socket = connect(Number(port), hostname)
     socket.on('error', () => {})
-    // What was sent may be such that the server waits for more.
+    // The server may be waiting for the rest of what was sent.
     socket.setTimeout(silenceMs, () => socket.destroy())
     socket.on('data', (data) => note(String(data)))
     return socket
@@ -105,12 +104,12 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
 
   function note(text: string): void {
     answered++
-    // Answers of the same kind are looked at once.
+    // Answers of the same kind are examined once.
     for (const [, status] of text.matchAll(/^HTTP\/1\.1 (\d+)/gm)) statuses.add(status)
     answers.add(text.slice(0, 20_000).replace(/[0-9]+|[A-Za-z0-9_-]{20,}/g, '0'))
   }
 
-  /** Requests by hand, one or a few at once, and then silence or the end. */
+  /** A few requests at once, then a half-closed or a closed connection. */
   async function overHttp(random: Random): Promise<void> {
     const socket = tcp()
     for (let requests = random.int(1, 4); requests > 0; requests--) {
@@ -124,7 +123,7 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     await closed(socket)
   }
 
-  /** graphql-transport-ws, with messages that are more or less of it. */
+  /** Messages that resemble those of graphql-transport-ws. */
   async function overWebSocket(random: Random): Promise<void> {
     const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
     socket.on('error', () => {})
@@ -148,7 +147,7 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     await closed(socket)
   }
 
-  /** Frames that break the rules of WebSocket, and bytes that are nothing at all. */
+  /** Frames that break the rules of WebSocket, and random bytes. */
   async function overFrames(random: Random): Promise<void> {
     const socket = tcp()
     if (random.chance(0.8)) {
@@ -168,7 +167,7 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     await closed(socket)
   }
 
-  /** What the server holds on to when every client is gone. */
+  /** What the server still holds when every client is gone. */
   async function atRest(): Promise<Holdings> {
     let holdings = await server.holdings()
     for (let next = await server.holdings(); next.sockets < holdings.sockets; holdings = next)
@@ -176,14 +175,14 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     return holdings
   }
 
-  it('are answered, and the server goes on', async () => {
+  it('are answered, and the server keeps serving', async () => {
     expect(sent).toBeGreaterThan(enoughAnswers / 2)
     expect(answered).toBeGreaterThan(enoughAnswers / 2)
     expect((await fetch(`${server.url}/health`)).status).toBe(200)
     expect((await fetch(`${server.url}/ready`)).status).toBe(200)
   })
 
-  it('find no defect', () => {
+  it('cause no internal error and no unexpected status or close code', () => {
     expect(server.output()).not.toMatch(/"level":[56]0/)
     for (const answer of answers)
       expect(answer).not.toMatch(/INTERNAL_SERVER_ERROR|HTTP\/[0.]+ 0 Internal Server Error/)
@@ -192,7 +191,7 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     expect([...closeCodes].filter((code) => !rightCodes.includes(code))).toEqual([])
   })
 
-  it('are told nothing of what is inside', () => {
+  it('learn nothing internal', () => {
     expect(answers.size).toBeGreaterThan(20)
     for (const answer of answers) {
       expectNothingInternal(answer)
@@ -200,12 +199,12 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     }
   })
 
-  it('change no count: what was admitted meanwhile is what is stored', async () => {
+  it('change no count: exactly the calls that were admitted are stored', async () => {
     expect([...decisions.keys()]).toEqual(['ADMITTED'])
     expect(await server.storedCalls(accounts)).toBe(decisions.get('ADMITTED'))
   })
 
-  it('leave nothing behind', async () => {
+  it('leave no sockets, timers or memory behind', async () => {
     await expect
       .poll(async () => (await atRest()).sockets, { timeout: 10_000 })
       .toBeLessThanOrEqual(before.sockets + 2)

@@ -19,7 +19,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
   let gateways: Gateway[]
 
   beforeAll(async () => {
-    // Ten begin at once on the empty database; three stay.
+    // Ten start at once on the empty database; three stay.
     ;({ deployment, storage } = await startShared({ servers: 10 }))
     pool = connectTo(storage, 4)
   })
@@ -33,7 +33,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
   const rows = async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
     (await pool.query<Row>(text, values)).rows
 
-  /** Runs a task so many times, with so many of them at a time. */
+  /** Runs a task `times` times, `width` at a time. */
   async function inParallel(times: number, width: number, task: (index: number) => Promise<void>) {
     let next = 0
     const worker = async () => {
@@ -42,7 +42,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
     await Promise.all(Array.from({ length: width }, worker))
   }
 
-  it('came from ten that started at once on an empty database, where each migration was applied once', async () => {
+  it('apply each migration once, although ten started at once on an empty database', async () => {
     const migrations = await rows<{ name: string; times: number }>(
       'select migration_name as name, count(*)::int as times from _prisma_migrations group by 1',
     )
@@ -68,7 +68,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
     await ledger.expectTrueCounts(rows)
   })
 
-  it('refuse a key that was removed on one of them on every call that begins afterwards: 10,000 trials', async () => {
+  it('refuse a key that was removed on one of them in every call that begins afterwards: 10,000 trials', async () => {
     const customer = await deployment.customer({ keys: 0 })
     const [account] = await rows<{ id: string }>('select id from account where external_id = $1', [
       customer.externalId,
@@ -85,7 +85,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
     await inParallel(keys.length / perRound, 6, async (round) => {
       const some = keys.slice(round * perRound, (round + 1) * perRound)
       const calls = some.map(({ secret }) => ({ secret, apiCall: 'v3.ping' }))
-      // Met before, so that whoever remembers keys remembers these.
+      // Each server has met the key before, so that a cache of keys would hold it.
       expect(new Set(await codesOn(1 + (round % 2), calls))).toEqual(new Set(['ADMITTED']))
       const removals = some.map(
         ({ id }, at) => `key${at}: removeApiKey(input: { id: "${id}" }) { __typename }`,
@@ -103,7 +103,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
     expect([trials.length, new Set(trials)]).toEqual([10_000, new Set(['KEY_INVALID'])])
   })
 
-  it('judge a key by what was re-generated and configured on another of them, on every call afterwards', async () => {
+  it('judge a key by its newest secret and access, whichever server changed it, in every call afterwards', async () => {
     const [, b, c] = gateways as [Gateway, Gateway, Gateway]
     const { query } = deployment.app(0)
     await inParallel(8, 8, async () => {
@@ -128,7 +128,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
     })
   })
 
-  it('never add more keys than the plan allows, however many adds come to all of them at once', async () => {
+  it('never add more keys than the plan allows, however many adds arrive on all of them at once', async () => {
     for (let round = 0; round < 3; round++) {
       const { token, account } = await deployment.customer({ keys: 0, maxApiKeys: 7 })
       const answers = await Promise.all(
@@ -154,7 +154,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
     })
     expect(ledger.codes, `seed ${seed}`).toEqual(['ADMITTED'])
     await ledger.expectTrueCounts(rows)
-    // PostgreSQL's own count of them, over all that these tests have done.
+    // PostgreSQL's own count, for everything that these tests have done.
     const deadlocks = 'select deadlocks::int from pg_stat_database where datname = current_database()'
     expect(await rows(deadlocks)).toEqual([{ deadlocks: 0 }])
   })
@@ -173,7 +173,7 @@ describe.runIf(inject('postgres') && inject('redis'))('three servers on one Post
     await watcher.close()
   })
 
-  /** Keys as `addApiKey` makes them, without asking for each; with their ids as they are known outside. */
+  /** Inserts keys as `addApiKey` makes them, all in one statement. Returns their secrets and global ids. */
   async function addKeysInOneGo(accountId: string, count: number) {
     const keys = Array.from({ length: count }, () => ({
       uuid: randomUUID(),

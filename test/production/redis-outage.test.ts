@@ -9,10 +9,10 @@ import { Gateway } from './support/gateway.ts'
 import { PrivateRedis } from './support/private-redis.ts'
 import { canRunRedis } from './support/programs.ts'
 
-/** While Redis is away, at the latest after this long counts of other servers are read. */
+/** How often the counts of other servers are read while Redis is away. */
 const catchUpMs = 5_000
 
-describe.runIf(inject('postgres') && canRunRedis)('two servers whose Redis goes', () => {
+describe.runIf(inject('postgres') && canRunRedis)('two servers that lose Redis', () => {
   let storage: TestStorage
   let redis: PrivateRedis
   let network: Network
@@ -37,8 +37,8 @@ describe.runIf(inject('postgres') && canRunRedis)('two servers whose Redis goes'
   })
 
   /**
-   * Watches one key on the first server while both meter with it and `fault` happens: calls of the same server tick
-   * at once, those of the other catch up in time, metering notices nothing, and no subscription ends.
+   * Watches one key on the first server while both meter with it and the fault happens. Expects calls of the same server
+   * at once, those of the other within `catchUpMs`, no effect on metering, and that no subscription ends.
    */
   async function under(goes: () => unknown, comesBack: () => unknown): Promise<void> {
     const customer = await deployment.customer({ keys: 1, maxApiKeys: 20 })
@@ -69,7 +69,7 @@ describe.runIf(inject('postgres') && canRunRedis)('two servers whose Redis goes'
     await comesBack()
     await meter(there)
     await seen(catchUpMs + slackMs)
-    // Now that it is back, what happens there is told again, as soon as everyone has found back.
+    // Once both have reconnected, calls of the other server arrive by message again.
     await expect
       .poll(
         async () => {
@@ -86,37 +86,37 @@ describe.runIf(inject('postgres') && canRunRedis)('two servers whose Redis goes'
     for (const gateway of gateways) await gateway.close()
   }
 
-  it('meter and count on while it is stopped', () =>
+  it('meter and show counts while it is stopped', () =>
     under(
       () => redis.stop(),
       () => redis.start(),
     ))
 
-  it('meter and count on after kill -9 of it', () =>
+  it('meter and show counts after kill -9 of it', () =>
     under(
       () => redis.stop('SIGKILL'),
       () => redis.start(),
     ))
 
-  it('meter and count on while it is frozen, and takes everything and answers nothing', () =>
+  it('meter and show counts while it is frozen: it accepts everything and answers nothing', () =>
     under(
       () => redis.freeze(),
       () => redis.thaw(),
     ))
 
-  it('meter and count on while the network to it is cut', () =>
+  it('meter and show counts while the network to it is cut', () =>
     under(
       () => network.cut(),
       () => network.mend(),
     ))
 
-  it('meter and count on while the network to it swallows everything', () =>
+  it('meter and show counts while the network to it delivers nothing', () =>
     under(
       () => network.freeze(),
       () => network.thawWithLosses(),
     ))
 
-  it('are joined by one that starts while it is away', async () => {
+  it('are joined by a server that starts while it is away', async () => {
     await network.cut()
     const { secrets } = await deployment.customer({ keys: 1 })
     const joining = await deployment.startServer(2)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { mainFile, type ServerProcess, startServerProcess } from '../support/server-process.ts'
 
-describe('told to stop before it listens, the process', () => {
+describe('a process that gets SIGTERM before it listens', () => {
   let dataDir: string
   let restarted: ServerProcess | undefined
   beforeEach(async () => {
@@ -19,15 +19,15 @@ describe('told to stop before it listens, the process', () => {
   })
 
   const soon = { timeout: 20_000, interval: 5 }
-  // Node.js itself takes a moment to come to the program; until then nobody can hear a signal.
-  const tellsThatItHears = `data:text/javascript,process.on('newListener', (event) =>
+  // Until the program has installed its handler, the signal would end Node.js itself.
+  const announcesHandler = `data:text/javascript,process.on('newListener', (event) =>
     event === 'SIGTERM' && process.nextTick(() => process.stderr.write('hears')))`
 
   it.each([
-    ['as soon as it can hear it', async () => {}],
-    ['while it makes its first database', () => vi.waitFor(() => stat(join(dataDir, 'lock')), soon)],
-  ])('ends with exit code 0, and can be started again: %s', { timeout: 90_000 }, async (_when, moment) => {
-    const child = spawn(process.execPath, ['--liftoff-only', '--import', tellsThatItHears, mainFile], {
+    ['as soon as it handles signals', async () => {}],
+    ['while it creates its database', () => vi.waitFor(() => stat(join(dataDir, 'lock')), soon)],
+  ])('exits with code 0 and can be started again: %s', { timeout: 90_000 }, async (_when, moment) => {
+    const child = spawn(process.execPath, ['--liftoff-only', '--import', announcesHandler, mainFile], {
       env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir },
       stdio: ['ignore', 'ignore', 'pipe'],
     })

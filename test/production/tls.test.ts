@@ -41,7 +41,7 @@ describe.runIf(canRunPostgres && canRunRedis && programs.openssl)('TLS', () => {
     await removeDirectory(directory)
   })
 
-  it('is spoken to PostgreSQL and Redis where their URLs say so', async () => {
+  it('is used to PostgreSQL and Redis when their URLs ask for it', async () => {
     const deployment = await Deployment.start({
       servers: 2,
       databaseUrl: `${postgres.url}?sslmode=verify-full&sslrootcert=${certificate}`,
@@ -66,7 +66,7 @@ describe.runIf(canRunPostgres && canRunRedis && programs.openssl)('TLS', () => {
     await deployment.stop()
   })
 
-  it('with a certificate that nobody vouches for is refused in a sentence', async () => {
+  it('with an untrusted certificate ends the start with exit code 1 and one sentence', async () => {
     const { exitCode, output } = await refusalToStart({
       NODE_ENV: 'production',
       AUTH_SECRET: 'a secret of production that has enough bytes',

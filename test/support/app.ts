@@ -18,7 +18,7 @@ import { postgresUrl } from './services.ts'
 /** Which database a test runs on. */
 export type DatabaseKind = 'embedded' | 'PostgreSQL'
 
-/** The databases that are there, for `describe.each`: the embedded one always is. */
+/** The available databases, for `describe.each`; the embedded one always is. */
 export const databases: DatabaseKind[] = inject('postgres') ? ['embedded', 'PostgreSQL'] : ['embedded']
 
 /** For tests of the server rather than of a database: the one that starts in a quarter of the other's time. */
@@ -41,7 +41,7 @@ export interface TestApp extends Omit<App, 'stop'> {
     document: DocumentTypeDecoration<Data, Variables> | string,
     options?: { as?: string | undefined; variables?: Variables },
   ): Promise<Response<Data>>
-  /** Rows straight from the database. */
+  /** Queries the database directly. */
   sql<Row>(text: string, ...values: unknown[]): Promise<Row[]>
   stop(): Promise<void>
   /** Stops the server and starts another on the same database and clock. */
@@ -50,9 +50,9 @@ export interface TestApp extends Omit<App, 'stop'> {
 
 export interface TestAppOptions {
   database?: DatabaseKind
-  /** A database made before, to start another server on. */
+  /** An existing database, to start another server on. */
   storage?: TestStorage
-  /** Whether the database is dropped when the server stops; so it is when it was made for it. */
+  /** Whether stopping the server drops the database; by default only one that was created for it. */
   ownsStorage?: boolean
   clock?: TestClock
   environment?: Record<string, string>
@@ -71,8 +71,8 @@ const authSecret = 'a secret that only tests are signed with'
 const encryptionKey = Buffer.alloc(32, 7).toString('base64')
 
 /**
- * Makes an empty directory a copy of the seeded template. By the system's program: Node.js 20 takes several times as
- * long for a thousand files, which is as long as a server takes to start on them.
+ * Copies the seeded template into an empty directory. With `cp`, because Node.js 20 takes several times as long for a
+ * thousand files: as long as a server takes to start.
  */
 export async function copyTemplate(dataDir: string): Promise<void> {
   await promisify(execFile)('cp', ['-R', `${inject('templateDir')}/.`, dataDir])
@@ -106,16 +106,19 @@ async function administer(statement: string): Promise<void> {
   await client.end()
 }
 
-/** Connections to a served database, apart from any server's; `options` are PostgreSQL's own for them. The database may be dropped while they are closing. */
+/**
+ * A pool of connections to a PostgreSQL database, apart from any server's; `options` are libpq's. The database may be
+ * dropped while they close.
+ */
 export function connectTo({ environment }: TestStorage, max: number, options?: string): pg.Pool {
   const pool = new pg.Pool({ connectionString: environment.DATABASE_URL, max, options })
-  // The pool tells of connections that are idle, and the connection itself of all else.
+  // The pool reports errors of idle connections, and each connection its own.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 
-/** Starts a server on a database of its own, which is dropped when it stops. */
+/** Starts a server on a database of its own, which stopping it drops. */
 export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   const { database = quickestDatabase, clock = new TestClock(), environment = {} } = options
   const storage = options.storage ?? (await createStorage(database))
@@ -132,7 +135,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
       ...environment,
     },
     () => {
-      throw new Error('Tests give every secret.')
+      throw new Error('Tests set every secret.')
     },
   )
   // Not redacted: the end of the run fails if a secret stands in this file.
@@ -168,7 +171,7 @@ export function noteSecrets<Text extends string>(text: Text): Text {
   return text
 }
 
-/** Sends an operation over HTTP to a server; `as` is a token. */
+/** Sends an operation to a server over HTTP; `as` is a token. */
 export async function sendOperation<Data, Variables>(
   url: string,
   document: DocumentTypeDecoration<Data, Variables> | string,

@@ -1,14 +1,14 @@
 import { type Clock, systemClock } from '../../src/clock.ts'
 
 /**
- * Time that flows as usual from whatever instant a test sets. Timers go by it: moving it past them fires them.
+ * A clock that a test can set, and that runs on from there. Setting it beyond a timer fires the timer.
  */
 export class TestClock implements Clock {
   #offsetMs = 0
   readonly #rearms = new Set<() => void>()
   readonly #haste: number
 
-  /** @param haste what `after` divides its waits by */
+  /** @param haste divides the waits of `after` */
   constructor(start?: Date, haste = 1) {
     this.#haste = haste
     if (start) this.set(start)
@@ -18,7 +18,7 @@ export class TestClock implements Clock {
     return new Date(Date.now() + this.#offsetMs)
   }
 
-  /** Makes it `instant` now. */
+  /** Sets the current time. */
   set(instant: Date): void {
     this.#offsetMs = instant.getTime() - Date.now()
     for (const rearm of [...this.#rearms]) rearm()

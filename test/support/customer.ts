@@ -6,7 +6,7 @@ import { AccountOverview, AddApiKey, MeterApiCall, SaveAccount, SavePlan } from 
 type AddResult = AddApiKeyMutation['addApiKey']
 export type AddedApiKey = Extract<AddResult, { __typename: 'AddApiKeyPayload' }>
 
-/** A customer of the SaaS, as its client area acts for it. */
+/** A customer of the SaaS, as the client area acts on its behalf. */
 export interface Customer {
   externalId: string
   token: string
@@ -16,7 +16,7 @@ export interface Customer {
 
 let customers = 0
 
-/** A customer with an account of its own; on a plan of its own, if limits are given. */
+/** Creates a customer with an account of its own; with limits, on a plan of its own. */
 export async function createCustomer(
   app: Pick<TestApp, 'token' | 'query'>,
   limits?: { maxApiKeys?: number; monthlyCallQuota?: number | null },
@@ -52,7 +52,7 @@ function overviewOf({ data, errors }: Response<AccountOverviewQuery>) {
   return data.account
 }
 
-/** A gateway of the SaaS: asks about one call. */
+/** Creates a gateway of the SaaS, which meters single calls. */
 export async function createGateway(app: TestApp) {
   const token = await app.token({ scopes: ['calls:meter'] })
   return {

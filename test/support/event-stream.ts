@@ -4,7 +4,7 @@ export interface StreamEvent {
   data: string
 }
 
-/** The events of an SSE stream as they come; ends with the stream. Comments, which keep it alive, are left out. */
+/** The events of an SSE stream as they arrive, without its keep-alive comments; ends with the stream. */
 export async function* eventsOf(response: Response): AsyncGenerator<StreamEvent> {
   let text = ''
   const decoder = new TextDecoder()

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 /**
- * A port that is free, below those that systems give to outgoing connections: so one that a server leaves for a
- * moment is still free when it comes back.
+ * A free port below the range for outgoing connections, so that a server can close it and open it again without losing
+ * it.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { TestApp } from './app.ts'
 
-/** Every code that an error at the top of an answer may have. */
+/** Every code that an error in the `errors` of a response may have. */
 export const topLevelCodes = [
   'UNAUTHENTICATED',
   'FORBIDDEN',
@@ -23,7 +23,7 @@ export interface HttpAnswer extends Answer {
   data?: unknown
 }
 
-/** Holds an answer to what every refusal promises: a known code, a message to read, and nothing internal. */
+/** Expects what every refusal promises: a known code, a readable message, and nothing internal. */
 export function expectRefusal(answer: Answer, code: string): void {
   expect(answer.errors, JSON.stringify(answer).slice(0, 1_000)).toBeInstanceOf(Array)
   for (const { message, extensions } of answer.errors ?? []) {
@@ -35,14 +35,14 @@ export function expectRefusal(answer: Answer, code: string): void {
   expectNothingInternal(JSON.stringify(answer))
 }
 
-/** No stack, no SQL, no name of a library or of a file. */
+/** Expects no stack, no SQL, and no name of a library or a file. */
 export function expectNothingInternal(text: string): void {
   expect(text).not.toMatch(
     /originalError|stacktrace|node_modules|\.ts:\d|\.js:\d|prisma|pothos|postgres|"stack"|\bselect .* from\b/i,
   )
 }
 
-/** Everything that is in the database, to compare before and after. */
+/** Everything in the database, to compare before and after. */
 export async function contentsOf(app: TestApp): Promise<Record<string, unknown[]>> {
   const tables = await app.sql<{ name: string }>(
     `select table_name as name from information_schema.tables where table_schema = 'public' order by 1`,
@@ -53,7 +53,7 @@ export async function contentsOf(app: TestApp): Promise<Record<string, unknown[]
   return contents
 }
 
-/** Sends an operation as JSON and answers what came back, whatever it was. */
+/** Sends an operation as JSON and resolves to the response, whatever it is. */
 export async function post(
   app: { url: string },
   body: unknown,
@@ -67,7 +67,7 @@ export async function post(
   return await answerOf(response)
 }
 
-/** A response read to its end. */
+/** Reads a response to its end. */
 export async function answerOf(response: Response): Promise<HttpAnswer> {
   const text = await response.text()
   let parsed: object

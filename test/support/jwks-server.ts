@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose'
 import { noteSecrets } from './app.ts'
 
-/** Whoever issues tokens to the SaaS's customers: signs them, and serves its public keys. */
+/** A token issuer: signs tokens, and serves its public keys. */
 export class TokenIssuer {
   /** How often the keys were fetched. */
   fetches = 0
@@ -15,7 +15,7 @@ export class TokenIssuer {
     return `http://127.0.0.1:${this.#port}/jwks.json`
   }
 
-  /** Makes a key pair and serves its public half. Returns what signs with it. */
+  /** Creates a key pair and serves its public key. Returns a function that signs with it. */
   async addKey(alg: string, kid: string) {
     const { publicKey, privateKey } = await generateKeyPair(alg)
     const publicJwk: JWK = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' }
@@ -35,7 +35,7 @@ export class TokenIssuer {
     if (index >= 0) this.#keys.splice(index, 1)
   }
 
-  /** Listens; after a stop, where it listened before. */
+  /** Listens; after a stop, on the same port as before. */
   async start(): Promise<void> {
     this.#server = createServer((_request, response) => {
       this.fetches++

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
-/** The network between Latchkey and a server, to be cut, frozen and slowed down. */
+/** A proxy between Latchkey and another server that can be cut, frozen and slowed down. */
 export class Network {
   port = 0
   readonly #target: number
@@ -15,14 +15,14 @@ export class Network {
     this.#target = target
   }
 
-  /** A way to a port of this machine. */
+  /** Starts a proxy to a port of this machine. */
   static async to(target: number): Promise<Network> {
     const network = new Network(target)
     await network.mend()
     return network
   }
 
-  /** Every connection breaks, and new ones are refused. */
+  /** Breaks every connection, and refuses new ones. */
   async cut(): Promise<void> {
     const server = this.#server
     this.#server = undefined
@@ -32,7 +32,7 @@ export class Network {
     await once(server, 'close')
   }
 
-  /** Connections are taken again. */
+  /** Accepts connections again. */
   async mend(): Promise<void> {
     if (this.#server) return
     const server = createServer({ allowHalfOpen: true }, (near) => this.#carry(near))
@@ -42,31 +42,31 @@ export class Network {
     this.port = (server.address() as { port: number }).port
   }
 
-  /** Nothing comes through any more, in either direction, and nobody is told. */
+  /** Delivers nothing any more, in either direction, without closing anything. */
   freeze(): void {
     this.#frozen = true
     for (const socket of this.#sockets) socket.pause()
   }
 
-  /** What was sent meanwhile comes through after all. */
+  /** Delivers what was sent meanwhile. */
   thaw(): void {
     this.#frozen = false
     for (const socket of this.#sockets) socket.resume()
   }
 
-  /** What is sent arrives, and what is answered does not. */
+  /** Delivers requests, and drops the answers. */
   loseAnswers(): void {
     this.#losesAnswers = true
   }
 
-  /** What was sent meanwhile is lost, with the connections that it was sent over. */
+  /** Works again, but what was sent meanwhile is lost together with its connections. */
   thawWithLosses(): void {
     this.#frozen = false
     this.#losesAnswers = false
     this.#breakConnections()
   }
 
-  /** Everything takes this much longer in each direction. */
+  /** Delays everything by this much in each direction. */
   slow(delayMs: number): void {
     this.#delayMs = delayMs
   }
@@ -91,7 +91,7 @@ export class Network {
       from.on('error', () => {})
       from.on('close', () => {
         this.#sockets.delete(from)
-        // Who is behind a network that has frozen does not learn that the other side has gone.
+        // A frozen network does not deliver the end of a connection either.
         if (!this.#frozen) this.#later(() => to.destroy())
       })
       if (this.#frozen) from.pause()

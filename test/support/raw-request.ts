@@ -4,13 +4,13 @@ export interface RawRequest {
   method?: string
   path?: string
   headers?: Record<string, string>
-  /** The body; in chunks of its own making unless content-length is among the headers. */
+  /** The body; sent with chunked encoding unless the headers have a content-length. */
   chunks?: string[]
-  /** What follows on the same connection. */
+  /** Sent on the same connection afterwards. */
   next?: string
 }
 
-/** A request written by hand, for what fetch would put right or refuse to send. Reads until the server closes. */
+/** Sends a request that fetch would correct or refuse to send. Reads until the server closes the connection. */
 export async function rawRequest(app: { url: string }, request: RawRequest) {
   const { method = 'POST', path = '/graphql', headers = {}, chunks = [], next = '' } = request
   const { host = 'localhost', ...others } = headers

@@ -1,12 +1,12 @@
 import { connect } from 'node:net'
 
-/** Where the tests look for PostgreSQL: each makes databases of its own there, and drops them again. */
+/** The PostgreSQL server for tests, on which each creates databases of its own and drops them. */
 export const postgresUrl = process.env.TEST_DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/postgres'
 
-/** Where the tests look for Redis. */
+/** The Redis server for tests. */
 export const redisUrl = process.env.TEST_REDIS_URL || 'redis://127.0.0.1:6379'
 
-/** Whether something accepts connections where a URL points. */
+/** Whether something accepts connections at the address of a URL. */
 export function isReachable(url: string, defaultPort: number): Promise<boolean> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve) => {

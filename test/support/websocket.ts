@@ -35,7 +35,7 @@ export const liveUsageDocument = /* not typed: sent as it stands */ `
     }
   }`
 
-/** A subscriber that keeps every event, and the state that a frontend would show. */
+/** A subscriber that keeps every event, and the counts that a frontend would show. */
 export class LiveUsageWatcher {
   readonly events: LiveUsageEvent[] = []
   readonly errors: unknown[] = []
@@ -71,7 +71,7 @@ export class LiveUsageWatcher {
     )
   }
 
-  /** The counts by key, as a frontend that follows the rules has them. */
+  /** The counts by key, merged as a frontend merges them. */
   get counts(): Map<string, number> {
     const counts = new Map<string, number>()
     for (const { snapshot, apiKeys } of this.events) {
@@ -81,7 +81,7 @@ export class LiveUsageWatcher {
     return counts
   }
 
-  /** Resolves when `condition` holds; looked at after every event. Fails after `withinMs`. */
+  /** Resolves when `condition` holds, which is checked after every event. Fails after `withinMs`. */
   async until(condition: (watcher: this) => boolean, withinMs = 5_000): Promise<void> {
     const timeout = AbortSignal.timeout(withinMs)
     while (!condition(this)) {
@@ -98,7 +98,7 @@ export class LiveUsageWatcher {
   }
 }
 
-/** A socket that speaks no more of graphql-transport-ws than a test sends by hand. */
+/** Opens a WebSocket on which nothing is sent yet. */
 export async function rawWebSocket(
   app: { url: string },
   { path = '/graphql', protocols = ['graphql-transport-ws'] } = {},
@@ -108,13 +108,13 @@ export async function rawWebSocket(
   return socket
 }
 
-/** How a socket was closed. */
+/** Resolves when the socket is closed, to the code and the reason. */
 export async function closeOf(socket: WebSocket): Promise<{ code: number; reason: string }> {
   const [code, reason] = await once(socket, 'close')
   return { code, reason: String(reason) }
 }
 
-/** A socket on which graphql-transport-ws is spoken by hand: what came in is waiting to be taken, in order. */
+/** A WebSocket on which a test speaks graphql-transport-ws by hand. It queues the messages received. */
 export class RawConnection {
   readonly socket: WebSocket
   readonly #messages: AsyncIterator<[Buffer]>
@@ -134,7 +134,7 @@ export class RawConnection {
     return done ? undefined : JSON.parse(String(value[0]))
   }
 
-  /** Begins as the protocol wants it, with a token or without. */
+  /** Initialises the connection, with a token or without. */
   async init(token?: string): Promise<this> {
     this.send({ type: 'connection_init', payload: token ? { authorization: `Bearer ${token}` } : {} })
     const message = await this.next()
@@ -143,7 +143,7 @@ export class RawConnection {
   }
 }
 
-/** Opens a socket to speak by hand on. */
+/** Opens a WebSocket for a test that speaks the protocol by hand. */
 export async function openRawConnection(app: { url: string }): Promise<RawConnection> {
   return new RawConnection(await rawWebSocket(app))
 }

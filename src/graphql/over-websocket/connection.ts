@@ -67,7 +67,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options
     const { socket, tcp, protocol, log, limits } = options
-    this.#pings = new Pings(socket)
+    this.#pings = new Pings(socket, () => setImmediate(() => this.#catchUp()))
     const keepAlive = setInterval(() => this.#keepAlive(), limits.pingMs)
     tcp.on('drain', () => this.#readOn())
     const closed = protocol.opened(
@@ -168,6 +168,11 @@ export class Connection {
     if (isMore) this.#pings.send()
     this.#messagesInTurn = 0
     this.#readOn()
+  }
+
+  /** A pong has arrived, and nothing with it: the client has no backlog left. */
+  #catchUp(): void {
+    if (this.#messagesInTurn === 0) this.#behindUntilMs = 0
   }
 
   #readOn(): void {

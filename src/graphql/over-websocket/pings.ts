@@ -13,12 +13,13 @@ export class Pings {
   /** How long the last pong took. */
   roundTripMs = 0
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, onPong: () => void) {
     this.#socket = socket
     socket.on('pong', () => {
       this.isAnswered = true
       this.roundTripMs = this.waitingMs
       this.#sentAtMs = undefined
+      onPong()
     })
   }
 

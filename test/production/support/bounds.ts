@@ -1,8 +1,8 @@
-/** METER_TIMEOUT_MS as it comes. */
+/** METER_TIMEOUT_MS by default. */
 export const meterTimeoutMs = 2_000
 
-/** From the database's return to calls that are admitted again. */
+/** How soon calls are admitted again after the database is back. */
 export const recoveryMs = 2_000
 
-/** What a machine that is busy with tests may add to any time that is measured on it. */
+/** Added to every bound on a time, because the machine is busy with other tests. */
 export const slackMs = 1_500

@@ -11,17 +11,16 @@ const authSecret = 'a secret that only tests are signed with'
 const auth = { secret: new TextEncoder().encode(authSecret), accountClaim: 'account' }
 
 export interface DeploymentOptions {
-  /** How many servers. */
   servers?: number
-  /** Where each server, by its number, finds the database; all the same where it is no function. */
+  /** Of the database; a function gives each server, by its number, a URL of its own. */
   databaseUrl: string | ((server: number) => string)
   redisUrl?: string | undefined
   environment?: Record<string, string>
 }
 
-/** Several servers on one PostgreSQL and one Redis, run as they are run for real. */
+/** Several server processes in production mode, on one PostgreSQL and one Redis. */
 export class Deployment {
-  /** Those that are asked. */
+  /** Those that receive requests. */
   readonly servers: ServerProcess[] = []
   readonly #started: ServerProcess[] = []
   readonly #options: DeploymentOptions
@@ -39,7 +38,7 @@ export class Deployment {
     return deployment
   }
 
-  /** Starts one server, which is not put among those that are asked. */
+  /** Starts one more server, which receives no requests unless a test adds it to `servers`. */
   async startServer(number: number, environment: Record<string, string> = {}): Promise<ServerProcess> {
     const { databaseUrl, environment: shared } = this.#options
     const server = await startServerProcess({
@@ -63,7 +62,7 @@ export class Deployment {
 
   gatewayToken = () => this.token({ scopes: ['calls:meter'] })
 
-  /** One of the servers as the helpers of other tests want it. */
+  /** One of the servers, in the form that the helpers of other tests take. */
   app(number = 0): Pick<TestApp, 'url' | 'token' | 'query'> {
     const url = this.urlOf(number)
     return {
@@ -73,7 +72,7 @@ export class Deployment {
     }
   }
 
-  /** A customer and the secrets of so many keys of its own. */
+  /** A customer with this many keys. */
   async customer({ keys = 3, quota = null as number | null, maxApiKeys = 10 } = {}) {
     const customer = await createCustomer(this.app(), { maxApiKeys, monthlyCallQuota: quota })
     const added = []
@@ -85,13 +84,13 @@ export class Deployment {
     }
   }
 
-  /** Load on all servers, until it is stopped. */
+  /** Puts load on all servers until it is stopped. */
   async load(secrets: readonly string[], callers?: number): Promise<Load> {
     const token = await this.gatewayToken()
     return new Load({ urlOf: this.urlOf, token, secrets, ...(callers ? { callers } : {}) })
   }
 
-  /** Stops every server that runs, and sees that each ends as it should and has told no secret. */
+  /** Stops every server, expects exit code 0 of it, and adds its output to the log that is searched for secrets. */
   async stop(): Promise<void> {
     for (const server of this.#started) server.kill('SIGTERM')
     for (const server of this.#started) {
@@ -101,7 +100,7 @@ export class Deployment {
   }
 }
 
-/** A deployment on the shared PostgreSQL and Redis, on a database of its own. */
+/** Starts a deployment on the shared PostgreSQL and Redis, with a database of its own. */
 export async function startShared(options: Omit<DeploymentOptions, 'databaseUrl' | 'redisUrl'>) {
   const storage = await createStorage('PostgreSQL')
   const databaseUrl = storage.environment.DATABASE_URL ?? ''

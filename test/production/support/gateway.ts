@@ -3,21 +3,21 @@ import WebSocket from 'ws'
 import { MeterApiCall } from '../../support/operations.ts'
 
 export interface Outcome {
-  /** A decision's code, an error's, or `no answer` where the connection broke before one came. */
+  /** The code of a decision or an error; `no answer` if the connection broke first. */
   code: string
-  /** From asking to the outcome. */
+  /** From the call to the outcome. */
   ms: number
 }
 
-/** An answer that takes longer than this has not come: the call hangs. */
+/** A call that takes longer than this counts as hanging. */
 const hangsAfterMs = 15_000
 
-/** A gateway that meters over one WebSocket, and connects anew when it breaks. It never asks twice about one call. */
+/** A gateway that meters over one WebSocket and reconnects when it breaks. It never sends a call twice. */
 export class Gateway {
   readonly #client: Client
   readonly #unanswered = new Set<() => void>()
 
-  /** `url` is asked for the server to connect to, each time. */
+  /** `url` is called for each connection. */
   constructor(url: () => string, token: string) {
     this.#client = createClient({
       url: () => `${url().replace('http', 'ws')}/graphql`,
@@ -28,7 +28,7 @@ export class Gateway {
       retryWait: () => new Promise((resolve) => setTimeout(resolve, 50)),
       shouldRetry: () => true,
       connectionParams: { authorization: `Bearer ${token}` },
-      // The client would send again what was under way; whether it had been counted nobody knows.
+      // Without this the client would resend calls in flight, which may have been counted.
       on: { closed: () => this.#unanswered.forEach((giveUp) => void giveUp()) },
     })
   }

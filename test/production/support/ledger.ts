@@ -2,13 +2,13 @@ import { expect } from 'vitest'
 import { digestOf } from '../../../src/domain/secret.ts'
 import type { Outcome } from './gateway.ts'
 
-/** Rows of the database, on a way that no fault is made on. */
+/** Queries the database over a connection that no fault affects. */
 export type Query = <Row extends Record<string, unknown>>(text: string) => Promise<Row[]>
 
-/** Answers after which nobody knows whether the call was counted. */
+/** Outcomes that leave a call in doubt: it may have been counted. */
 const unknown = new Set(['UNAVAILABLE', 'no answer', 'hangs'])
 
-/** What those who asked know of their calls, to hold what is stored to. */
+/** What callers know of their calls, to compare with what is stored. */
 export class Ledger {
   readonly outcomes: (Outcome & { secret: string })[] = []
 
@@ -16,13 +16,13 @@ export class Ledger {
     this.outcomes.push({ secret, ...outcome })
   }
 
-  /** How many calls had this outcome, with a key or with all. */
+  /** How many calls had this outcome, of one key or of all. */
   count(code: string, secret?: string): number {
     return this.outcomes.filter((outcome) => outcome.code === code && (!secret || outcome.secret === secret))
       .length
   }
 
-  /** Every code that came, for messages and to expect it of. */
+  /** Every code that occurred. */
   get codes(): string[] {
     return [...new Set(this.outcomes.map(({ code }) => code))].toSorted()
   }
@@ -31,7 +31,7 @@ export class Ledger {
     return Math.max(0, ...this.outcomes.map(({ ms }) => ms))
   }
 
-  /** G1: answered ≤ stored ≤ answered + unanswered, for each key; and accounts' counts are the sums of their keys'. */
+  /** G1: answered ≤ stored ≤ answered + in doubt, for each key; and each account's count is the sum of its keys'. */
   async expectTrueCounts(query: Query): Promise<void> {
     await expect.poll(() => busy(query), { timeout: 15_000 }).toBe(0)
     const rows = await query<{ digest: string; calls: string }>(
@@ -44,8 +44,10 @@ export class Ledger {
       const ofSecret = this.outcomes.filter((outcome) => outcome.secret === secret)
       const unanswered = ofSecret.filter(({ code }) => unknown.has(code)).length
       const calls = stored.get(Buffer.from(digestOf(secret)).toString('hex')) ?? 0
-      expect(calls, 'stored, which must not be less than answered').toBeGreaterThanOrEqual(answered)
-      expect(calls, 'stored, which must not be more than asked').toBeLessThanOrEqual(answered + unanswered)
+      expect(calls, 'stored calls, at least those answered').toBeGreaterThanOrEqual(answered)
+      expect(calls, 'stored calls, at most those answered and in doubt').toBeLessThanOrEqual(
+        answered + unanswered,
+      )
     }
     const differences = await query(
       `select account_id from account_usage full join (
@@ -58,7 +60,7 @@ export class Ledger {
   }
 }
 
-/** Statements of Latchkey's that the database has not ended, though nobody may be waiting for them any more. */
+/** How many of Latchkey's statements the database is still executing, even if nobody waits for them. */
 async function busy(query: Query): Promise<number> {
   const [row] = await query<{ busy: number }>(
     `select count(*)::int as busy from pg_stat_activity

@@ -3,22 +3,22 @@ import { Gateway } from './gateway.ts'
 import { Ledger } from './ledger.ts'
 
 export interface LoadOptions {
-  /** Asked for the server of the nth caller, whenever it connects. */
+  /** The server of the nth caller, called for each connection. */
   urlOf: (caller: number) => string
   token: string
   secrets: readonly string[]
   callers?: number
 }
 
-/** Between two calls of one caller, so that a server that refuses at once is not asked in a circle. */
+/** Between two calls of one caller, so that a server that refuses at once does not cause a busy loop. */
 const pauseMs = 4
 
-/** Callers that go on asking, whatever is answered, until they are told to stop. */
+/** Callers that keep calling, whatever the answers, until they are stopped. */
 export class Load {
   readonly ledger = new Ledger()
   readonly #callers: Promise<void>
   readonly #gateways: Gateway[] = []
-  /** The last code that each caller was answered with. */
+  /** The latest code that each caller received. */
   readonly #last: string[] = []
   #stopping = false
 
@@ -37,7 +37,7 @@ export class Load {
     this.#callers = Promise.all(loops).then(() => {})
   }
 
-  /** Resolves when this many more calls have been answered so; to how long that took. */
+  /** Resolves to how long it took until this many more calls had this outcome. */
   async sees(code: string, times = 1, withinMs = 10_000): Promise<number> {
     const startedAt = performance.now()
     const enough = this.ledger.count(code) + times
@@ -51,7 +51,7 @@ export class Load {
     return performance.now() - startedAt
   }
 
-  /** Resolves when every caller, hence every server, is answered so from now on; to how long that took. */
+  /** Resolves to how long it took until every caller, hence every server, had this outcome. */
   async allSee(code: string, withinMs = 10_000): Promise<number> {
     const startedAt = performance.now()
     this.#last.fill('nothing yet')
@@ -61,7 +61,7 @@ export class Load {
     return performance.now() - startedAt
   }
 
-  /** Resolves when every call is answered, or known not to be. */
+  /** Resolves when every call has an outcome. */
   async stop(): Promise<Ledger> {
     this.#stopping = true
     await this.#callers

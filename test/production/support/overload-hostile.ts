@@ -1,6 +1,6 @@
 import type { Random } from '../../support/random.ts'
 
-// What hostile clients send: mostly right, wrong somewhere. All of it follows from the seed.
+// What hostile clients send: mostly valid, wrong somewhere. All of it follows from the seed.
 
 const documents = [
   '{ viewer { subject scopes account { name apiKeys(first: 5) { totalCount nodes { id note secret } } } } }',
@@ -61,7 +61,7 @@ const oddValues: unknown[] = [
   ...oddTexts,
 ]
 
-/** A document with something wrong somewhere, or nothing. */
+/** A document with up to three mistakes. */
 export function hostileDocument(random: Random): string {
   let text = random.pick(documents)
   for (let changes = random.int(0, 3); changes > 0; changes--) text = changed(text, random)
@@ -102,7 +102,7 @@ const hostileDocumentPart = (random: Random) =>
     ` # ${'x'.repeat(10_000)}`,
   ])
 
-/** A payload of GraphQL over HTTP or WebSocket, its parts of the right types or not. */
+/** A payload of GraphQL over HTTP or WebSocket, with members of right and wrong types. */
 export function hostilePayload(random: Random): Record<string, unknown> {
   const odd = () => random.pick(oddValues)
   const variables = Object.fromEntries(
@@ -120,7 +120,7 @@ export function hostilePayload(random: Random): Record<string, unknown> {
   }
 }
 
-/** A message of graphql-transport-ws, more or less. */
+/** A message that resembles one of graphql-transport-ws. */
 export function hostileMessage(random: Random): string | Buffer {
   const id = random.chance(0.9) ? String(random.int(1, 5)) : random.pick(oddValues)
   const type = random.chance(0.95)
@@ -132,7 +132,7 @@ export function hostileMessage(random: Random): string | Buffer {
   return random.chance(0.5) ? text.slice(0, random.int(0, text.length)) : hostileBytes(random)
 }
 
-/** A request over HTTP, written by hand: its head and its body, and whether it is right that they end there. */
+/** A request over HTTP, sometimes malformed or cut off. */
 export function hostileRequest(random: Random, token: string): Buffer {
   const body = random.chance(0.9) ? Buffer.from(JSON.stringify(hostilePayload(random))) : hostileBytes(random)
   const declared = random.chance(0.9) ? body.length : body.length + random.int(-20, 20)
@@ -161,7 +161,7 @@ export function hostileRequest(random: Random, token: string): Buffer {
   return random.chance(0.95) ? request : request.subarray(0, random.int(0, request.length))
 }
 
-/** Bytes of which some are those of JSON and HTTP. */
+/** Random bytes, half of them printable. */
 export function hostileBytes(random: Random): Buffer {
   return Buffer.from(
     Array.from({ length: random.int(0, 300) }, () =>
@@ -170,7 +170,7 @@ export function hostileBytes(random: Random): Buffer {
   )
 }
 
-/** A frame of WebSocket that breaks its rules: unmasked, of a reserved kind, or longer than it says. */
+/** A WebSocket frame that breaks the rules: unmasked, with a reserved opcode, or of another length than it states. */
 export function hostileFrame(random: Random): Buffer {
   const first = random.pick([0x81, 0x80, 0x82, 0x83, 0x8b, 0xf1, 0x89, 0x01, 0x88])
   const second = random.pick([0x05, 0x85, 0xfe, 0xff, 0x7f, 0x80])

@@ -1,4 +1,4 @@
-// Loaded into a server before it starts (NODE_OPTIONS=--import): on SIGUSR2 it prints what it holds on to.
+// Loaded into a server before it starts (NODE_OPTIONS=--import): on SIGUSR2 it prints what the server still holds.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { inject } from 'vitest'
+import { expect, inject } from 'vitest'
 import { customerScopes, mintToken, type TokenClaims } from '../../../src/development.ts'
 import { createStorage, noteSecrets, sendOperation } from '../../support/app.ts'
 import { type ServerProcess, startServerProcess } from '../../support/server-process.ts'
@@ -19,21 +19,39 @@ export interface MeteredAccount {
   secret: string
 }
 
-/** What the load generator met. */
-export interface LoadReport {
-  sent: number
-  codes: { ADMITTED?: number; OVERLOADED?: number }
-  unanswered: number
-  closed: number
-  admittedPerSecond: number
-  admittedP99Ms: number
-  overloadedP99Ms: number
+/** How often each code was answered. */
+type Codes = Record<string, number>
+
+/** What a load generator met while there was no overload. */
+interface Calm {
+  codes: Codes
+  /** Admitted calls per second of the server's CPU time. */
+  admittedPerCpuSecond: number
 }
 
-/** What the load generator met over HTTP, where every call is waited for. */
-export type HttpLoadReport = Pick<LoadReport, 'codes' | 'closed' | 'admittedPerSecond'> & { p99Ms: number }
+/** What `overload-load.mjs` met. */
+export interface LoadReport {
+  warmUp: Calm
+  rounds: {
+    before: Calm
+    during: Calm & { sent: number; admittedP99Ms: number; overloadedP99Ms: number; drainedMs: number }
+    /** One call on each socket, once everything was answered, and then one more. */
+    afterwards: Codes[]
+  }[]
+  unanswered: number
+  /** Answers to calls that had been answered before. */
+  repeated: number
+  closed: number
+}
 
-/** What a server holds on to after its garbage has been collected. */
+/** What `overload-http-load.mjs` met. */
+export interface HttpLoadReport {
+  warmUp: Calm
+  rounds: { before: Calm; during: Calm & { answeredPerSecond: number; p99Ms: number } }[]
+  closed: number
+}
+
+/** What a server still holds after a garbage collection. */
 export interface Holdings {
   heapUsed: number
   sockets: number
@@ -70,7 +88,7 @@ export class LoadedServer {
     return new LoadedServer(process, tokens as [string, string], storage.drop)
   }
 
-  /** Makes accounts without a quota. */
+  /** Creates accounts without a quota. */
   async createAccounts(count: number): Promise<MeteredAccount[]> {
     const as = this.operatorToken
     const savePlan =
@@ -93,7 +111,7 @@ export class LoadedServer {
     return accounts
   }
 
-  /** The calls that are stored for the accounts, in all. */
+  /** How many calls are stored for these accounts in total. */
   async storedCalls(accounts: readonly MeteredAccount[]): Promise<number> {
     let calls = 0
     for (const { token } of accounts) {
@@ -107,23 +125,28 @@ export class LoadedServer {
     return calls
   }
 
-  /** Runs the load generator to its end. */
+  /** Puts load on it over WebSockets; the order is that of `overload-load.mjs`. */
   async load(order: object): Promise<LoadReport> {
     return await this.#run<LoadReport>(loadFile, order)
   }
 
-  /** The same over HTTP. */
+  /** Puts load on it over HTTP; the order is that of `overload-http-load.mjs`. */
   async loadOverHttp(order: object): Promise<HttpLoadReport> {
     return await this.#run<HttpLoadReport>(httpLoadFile, order)
   }
 
   async #run<Report>(file: string, order: object): Promise<Report> {
-    const argument = JSON.stringify({ url: this.url, token: this.gatewayToken, ...order })
-    const { stdout } = await promisify(execFile)(process.execPath, [file, argument], { timeout: 55_000 })
+    const argument = JSON.stringify({
+      url: this.url,
+      token: this.gatewayToken,
+      pid: this.#process.pid,
+      ...order,
+    })
+    const { stdout } = await promisify(execFile)(process.execPath, [file, argument], { timeout: 80_000 })
     return JSON.parse(stdout)
   }
 
-  /** Megabytes of memory that the process has of the operating system. */
+  /** The resident memory of the process, in megabytes. */
   residentMb(): number {
     const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8')
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1_024
@@ -133,19 +156,16 @@ export class LoadedServer {
     const reports = () => this.#process.output().match(/^holds .*$/gm) ?? []
     const before = reports().length
     this.#process.kill('SIGUSR2')
-    for (;;) {
-      const report = reports()[before]
-      if (report) return JSON.parse(report.slice('holds '.length))
-      await new Promise(setImmediate)
-    }
+    await expect.poll(() => reports().length, { timeout: 10_000, interval: 5 }).toBeGreaterThan(before)
+    return JSON.parse(reports().at(-1)?.slice('holds '.length) ?? '')
   }
 
-  /** All that the server has printed and logged. */
+  /** Everything that the server has printed and logged. */
   output(): string {
     return this.#process.output()
   }
 
-  /** Stops it, and resolves to its exit code. */
+  /** Stops it and resolves to its exit code. */
   async stop(): Promise<number | NodeJS.Signals> {
     this.#process.kill('SIGTERM')
     const code = await this.#process.exited

@@ -12,7 +12,7 @@ import {
   unprivileged,
 } from './programs.ts'
 
-/** A PostgreSQL server of a test's own, to do to it what nobody may do to a shared one. */
+/** A PostgreSQL server of a test's own, which it may stop, kill and reconfigure. */
 export class PrivatePostgres {
   readonly port: number
   readonly #directory: string
@@ -25,7 +25,7 @@ export class PrivatePostgres {
     this.#settings = settings
   }
 
-  /** Makes a database cluster and starts it; `settings` are written as in postgresql.conf. */
+  /** Creates a database cluster and starts it; `settings` are written as in postgresql.conf. */
   static async start(...settings: string[]): Promise<PrivatePostgres> {
     const directory = await makeDirectory('postgres')
     const args = ['-D', join(directory, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync']
@@ -39,9 +39,14 @@ export class PrivatePostgres {
     return `postgres://postgres@127.0.0.1:${this.port}/postgres`
   }
 
+  /** What the server has logged since it was last started. */
+  get log(): string {
+    return this.#program?.output ?? ''
+  }
+
   /** Resolves when it accepts connections. */
   async start(): Promise<void> {
-    // The process may be killed, the machine not: so nothing has to reach its disks.
+    // Tests kill the process, never the machine, so nothing has to reach the disks.
     const settings = [
       'listen_addresses=127.0.0.1',
       'unix_socket_directories=',
@@ -63,7 +68,7 @@ export class PrivatePostgres {
     })
   }
 
-  /** Stops it as an operator does: transactions under way are ended, connections closed. */
+  /** Stops it as an operator does: transactions are aborted and connections closed. */
   async stop(signal: 'SIGINT' | 'SIGQUIT' = 'SIGINT'): Promise<void> {
     this.#program?.signal(signal)
     await this.#program?.exited
@@ -74,16 +79,16 @@ export class PrivatePostgres {
     await this.start()
   }
 
-  /** `kill -9` of the process that serves a connection of Latchkey's metering; the others fall with it. */
+  /** `kill -9` of the process behind a metering connection; PostgreSQL then ends all others and recovers. */
   async killBackend(): Promise<void> {
     const [backend] = await this.query<{ pid: number }>(
       `select pid from pg_stat_activity where application_name = 'latchkey' and query like '%charged as%' limit 1`,
     )
-    if (!backend) throw new Error('There is no connection that has metered.')
+    if (!backend) throw new Error('No connection has metered yet.')
     process.kill(backend.pid, 'SIGKILL')
   }
 
-  /** Over a connection of its own, on the way that faults are not made on. */
+  /** Queries it over a connection of its own, which no fault affects. */
   async query<Row extends pg.QueryResultRow>(text: string): Promise<Row[]> {
     const client = new pg.Client({ connectionString: this.url })
     client.on('error', () => {})
@@ -95,7 +100,7 @@ export class PrivatePostgres {
     }
   }
 
-  /** Stops it, and leaves nothing. */
+  /** Stops it and deletes its files. */
   async remove(): Promise<void> {
     await this.stop('SIGQUIT')
     await removeDirectory(this.#directory)

@@ -1,6 +1,6 @@
 import { eventually, freePort, Program, programs } from './programs.ts'
 
-/** A Redis server of a test's own. It keeps nothing, so one that is started again has forgotten everything. */
+/** A Redis server of a test's own. It persists nothing: a restart loses everything. */
 export class PrivateRedis {
   readonly port: number
   readonly #args: readonly string[]
@@ -15,7 +15,7 @@ export class PrivateRedis {
     return await PrivateRedis.#startWith(await freePort(), [])
   }
 
-  /** One that speaks TLS alone, with the certificate and the key in these files. */
+  /** Starts one that accepts TLS only, with the certificate and the key in these files. */
   static async startWithTls(certificate: string, key: string): Promise<PrivateRedis> {
     const port = await freePort()
     const files = ['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', certificate]
@@ -48,7 +48,7 @@ export class PrivateRedis {
     await this.#program?.exited
   }
 
-  /** It goes on taking connections and bytes, and answers nothing. */
+  /** It still accepts connections and bytes, but answers nothing. */
   freeze(): void {
     this.#program?.signal('SIGSTOP')
   }

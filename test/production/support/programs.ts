@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-/** Where PostgreSQL puts its programs when they are not on the path. */
+/** Where Debian installs PostgreSQL's programs, which are not on the path. */
 const postgresHome = '/usr/lib/postgresql'
 
 const onPath = (process.env.PATH ?? '').split(delimiter)
@@ -22,7 +22,7 @@ function find(program: string): string | undefined {
     .find((file) => existsSync(file))
 }
 
-/** The programs that private servers are run with; those that are not installed are missing. */
+/** The programs that private servers run; undefined where one is not installed. */
 export const programs = {
   initdb: find('initdb'),
   postgres: find('postgres'),
@@ -30,7 +30,7 @@ export const programs = {
   openssl: find('openssl'),
 }
 
-/** PostgreSQL does not run as root: then it is run as the user that comes with it. */
+/** PostgreSQL refuses to run as root, so root runs it as the user that its package creates. */
 export const unprivileged: { uid?: number; gid?: number } =
   process.getuid?.() === 0 && programs.postgres ? idsOf('postgres') : {}
 
@@ -39,7 +39,7 @@ function idsOf(user: string): { uid: number; gid: number } {
   return { uid: id('-u'), gid: id('-g') }
 }
 
-/** Whether tests with servers of their own can run; they are left out, and said to be, where not. */
+/** Whether tests that start their own servers can run; if not, they are left out with a notice. */
 export const canRunPostgres = available('PostgreSQL', programs.initdb && programs.postgres)
 export const canRunRedis = available('Redis', programs.redis)
 
@@ -51,7 +51,7 @@ function available(name: string, program: string | undefined): boolean {
   return false
 }
 
-/** A directory that belongs to whoever servers run as. */
+/** Creates a directory that belongs to the user that the servers run as. */
 export async function makeDirectory(name: string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), `latchkey-${name}-`))
   const { uid, gid } = unprivileged
@@ -61,7 +61,7 @@ export async function makeDirectory(name: string): Promise<string> {
 
 export const removeDirectory = (directory: string) => rm(directory, { recursive: true, force: true })
 
-/** A port that nobody listened on a moment ago. */
+/** A port that is free now. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -71,7 +71,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Runs a server's program until it ends, or this process does. */
+/** A server's program, which is killed when this process ends. */
 export class Program {
   readonly #child: ChildProcess
   readonly #output: string[] = []
@@ -95,7 +95,7 @@ export class Program {
   }
 }
 
-/** Tries until it succeeds; fails with what it last failed with after `withinMs`. */
+/** Retries until the attempt succeeds; after `withinMs` throws its latest error. */
 export async function eventually<Result>(attempt: () => Promise<Result>, withinMs = 30_000): Promise<Result> {
   const giveUpAt = performance.now() + withinMs
   for (;;) {

@@ -1,6 +1,6 @@
 import { formatMonth, formatNumber, formatShortMonth } from '../format.ts'
 import { strings } from '../strings.ts'
-import type { MonthOfCalls } from './history-dialog.tsx'
+import type { MonthOfCalls } from './csv.ts'
 
 const width = 360
 const height = 325

@@ -1,5 +1,10 @@
 import { strings } from '../strings.ts'
-import type { MonthOfCalls } from './history-dialog.tsx'
+
+export interface MonthOfCalls {
+  /** YYYY-MM */
+  month: string
+  calls: number
+}
 
 /** A table for spreadsheets (RFC 4180), oldest month first. */
 export function csvOf(months: readonly MonthOfCalls[]): string {

@@ -8,21 +8,14 @@ import {
   ApiKeyHistoryDocument,
   type ApiKeyRowFragment,
 } from '../generated/graphql.ts'
-import type { DialogFrame } from '../keys/dialogs.tsx'
 import { strings } from '../strings.ts'
 import { Count } from '../ui/count.tsx'
 import { DoneFoot } from '../ui/done-foot.tsx'
 import { Icon } from '../ui/icons.tsx'
-import { Modal } from '../ui/modal.tsx'
+import { type DialogFrame, Modal } from '../ui/modal.tsx'
 import { ProblemNote } from '../ui/problem-note.tsx'
 import { BarChart } from './bar-chart.tsx'
-import { downloadCsv } from './csv.ts'
-
-export interface MonthOfCalls {
-  /** YYYY-MM */
-  month: string
-  calls: number
-}
+import { downloadCsv, type MonthOfCalls } from './csv.ts'
 
 const monthCount = 12
 

@@ -3,11 +3,10 @@ import { useAction } from '../api/use-action.ts'
 import { nameOf } from '../format.ts'
 import { type ApiKeyRowFragment, ConfigureApiKeyAccessDocument } from '../generated/graphql.ts'
 import { strings } from '../strings.ts'
-import { Modal } from '../ui/modal.tsx'
+import { type DialogFrame, Modal } from '../ui/modal.tsx'
 import { usePage } from '../ui/page.tsx'
 import { ProblemNote } from '../ui/problem-note.tsx'
 import { AccessChoice, accessInputOf, choiceOf } from './access-choice.tsx'
-import type { DialogFrame } from './dialogs.tsx'
 
 /** Edits what a key may call. */
 export function AccessDialog({ apiKey, frame }: { apiKey: ApiKeyRowFragment; frame: DialogFrame }) {

@@ -1,14 +1,12 @@
 import { type RefObject, useCallback, useRef, useState } from 'react'
 import type { ApiKeyRowFragment } from '../generated/graphql.ts'
 import { AccountHistoryDialog, KeyHistoryDialog } from '../history/history-dialog.tsx'
-import type { ModalProps } from '../ui/modal.tsx'
+import type { DialogFrame } from '../ui/modal.tsx'
 import { AccessDialog } from './access-dialog.tsx'
 import { AddDialog } from './add-dialog.tsx'
 import type { KeyAction, OnAction } from './key-row.tsx'
 import { RegenerateDialog, RemoveDialog } from './replace-dialogs.tsx'
 import { ShowDialog } from './show-dialog.tsx'
-
-export type DialogFrame = Pick<ModalProps, 'open' | 'onClose' | 'onClosed' | 'finalFocus'>
 
 type Shown =
   | { action: 'add' }

@@ -1,6 +1,5 @@
 import { DoneFoot } from '../ui/done-foot.tsx'
-import { Modal } from '../ui/modal.tsx'
-import type { DialogFrame } from './dialogs.tsx'
+import { type DialogFrame, Modal } from '../ui/modal.tsx'
 import { SecretView } from './secret-view.tsx'
 
 /** Shows a new secret. A click outside does not close it, because it may be the only chance to copy it. */

@@ -7,11 +7,10 @@ import {
   RemoveApiKeyDocument,
 } from '../generated/graphql.ts'
 import { strings } from '../strings.ts'
-import { Modal } from '../ui/modal.tsx'
+import { type DialogFrame, Modal } from '../ui/modal.tsx'
 import { usePage } from '../ui/page.tsx'
 import { ProblemNote } from '../ui/problem-note.tsx'
 import { useNow } from '../ui/use-now.ts'
-import type { DialogFrame } from './dialogs.tsx'
 import { NewSecretDialog } from './new-secret-dialog.tsx'
 
 interface KeyDialogProps {

@@ -4,10 +4,9 @@ import { nameOf } from '../format.ts'
 import { type ApiKeyRowFragment, ApiKeySecretDocument } from '../generated/graphql.ts'
 import { strings } from '../strings.ts'
 import { DoneFoot } from '../ui/done-foot.tsx'
-import { Modal } from '../ui/modal.tsx'
+import { type DialogFrame, Modal } from '../ui/modal.tsx'
 import { usePage } from '../ui/page.tsx'
 import { ProblemNote } from '../ui/problem-note.tsx'
-import type { DialogFrame } from './dialogs.tsx'
 import { SecretView } from './secret-view.tsx'
 
 /** Shows a key's secret if it is recoverable, and otherwise says how to get a new one. */

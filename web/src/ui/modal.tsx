@@ -21,6 +21,9 @@ export interface ModalProps {
   children: ReactNode
 }
 
+/** What whoever opens a dialog passes through to its modal. */
+export type DialogFrame = Pick<ModalProps, 'open' | 'onClose' | 'onClosed' | 'finalFocus'>
+
 /** A modal dialog. It traps the focus, and returns it when it closes. */
 export function Modal(props: ModalProps) {
   const {

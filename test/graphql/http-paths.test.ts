@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startApp, type TestApp } from './support/app.ts'
-import { createCustomer } from './support/customer.ts'
-import { answerOf, expectNothingInternal, type HttpAnswer } from './support/http.ts'
-import { liveUsageDocument } from './support/websocket.ts'
+import { startApp, type TestApp } from '../support/app.ts'
+import { createCustomer } from '../support/customer.ts'
+import { answerOf, expectNothingInternal, type HttpAnswer } from '../support/http.ts'
+import { liveUsageDocument } from '../support/websocket.ts'
 
 const largestBody = 1_048_576
 
-/** What is asked, whichever way it is sent. */
+/** A request, however it is sent. */
 interface Request {
   body: string | object
   /** By default a customer. */
@@ -21,10 +21,10 @@ interface Way {
 const json = 'application/json'
 const graphqlResponse = 'application/graphql-response+json'
 
-/** JSON in, JSON out, and nothing else that has to be looked at: the fast path. */
+/** JSON in, JSON out: the fast path. */
 const fast: Way = { headers: { 'content-type': json, accept: json } }
 
-/** The same for a client, but none of these is as simple as the fast path needs it. */
+/** Equivalent requests whose headers or URL differ. The server may answer them on another path. */
 const others: Record<string, Way> = {
   'a list of types to accept': {
     headers: { 'content-type': json, accept: `${json}, ${graphqlResponse};q=0.1` },
@@ -46,7 +46,7 @@ const meter =
   'mutation ($i: MeterApiCallInput!) { meterApiCall(input: $i) { code message accountUsage { calls } } }'
 const two = 'query A { viewer { subject } } query B { __typename }'
 
-/** Nothing here changes what a later request is answered with, so that the order does not matter. */
+/** None of these changes the response to a later one, so their order does not matter. */
 const corpus: [string, Request][] = [
   ['a query', { body: { query: viewer } }],
   ['a query without a token', { body: { query: viewer }, as: 'nobody' }],
@@ -56,9 +56,9 @@ const corpus: [string, Request][] = [
     'introspection',
     { body: { query: '{ __schema { queryType { name } } __type(name: "Query") { name } }' } },
   ],
-  ['a field that the scopes do not allow', { body: { query: '{ accounts { totalCount } }' } }],
+  ['a field that the token’s scopes do not allow', { body: { query: '{ accounts { totalCount } }' } }],
   [
-    'some fields that the scopes do not allow',
+    'one field that the token’s scopes allow and one that they do not',
     { body: { query: '{ viewer { subject } accounts { totalCount } }' } },
   ],
   ['a mutation that finds nothing', { body: { query: note, variables: { id: 'x', note: 'y' } } }],
@@ -81,20 +81,20 @@ const corpus: [string, Request][] = [
     },
   ],
   ['one of two operations', { body: { query: two, operationName: 'B' } }],
-  ['an operation name of null', { body: { query: viewer, operationName: null } }],
+  ['null as the operation name', { body: { query: viewer, operationName: null } }],
   ['two operations and no name', { body: { query: two } }],
   ['two operations and an empty name', { body: { query: two, operationName: '' } }],
-  ['a name that no operation has', { body: { query: two, operationName: 'C' } }],
+  ['an unknown operation name', { body: { query: two, operationName: 'C' } }],
   ['a document without an operation', { body: { query: 'fragment F on Query { viewer { subject } }' } }],
   ['a syntax error', { body: { query: '{ viewer {' } }],
   ['a field that does not exist', { body: { query: '{ nonsense }' } }],
   ['an argument that does not exist', { body: { query: '{ account(no: 1) { id } }' } }],
   ['an argument out of range', { body: { query: '{ account { apiKeys(first: 0) { totalCount } } }' } }],
-  ['variables of null', { body: { query: viewer, variables: null } }],
+  ['null as the variables', { body: { query: viewer, variables: null } }],
   ['variables that are not declared', { body: { query: viewer, variables: { unused: 1 } } }],
   ['a variable of the wrong type', { body: { query: note, variables: { id: { not: 'text' } } } }],
   ['a variable that is missing', { body: { query: note, variables: {} } }],
-  ['a variable of null that may not be null', { body: { query: note, variables: { id: null } } }],
+  ['null for a required variable', { body: { query: note, variables: { id: null } } }],
   [
     'an unknown field in an input',
     { body: { query: meter, variables: { i: { secret: 'x', apiCall: 'y', no: 1 } } } },
@@ -110,26 +110,26 @@ const corpus: [string, Request][] = [
   ['an operation with too many tokens', { body: { query: `{ ${'viewer { subject } '.repeat(4_000)} }` } }],
   ['a subscription that accepts JSON', { body: { query: liveUsageDocument } }],
   ['a subscription without a token', { body: { query: liveUsageDocument }, as: 'nobody' }],
-  ['an unknown member', { body: { query: viewer, nonsense: 1 } }],
-  ['a member named __proto__', { body: `{"query":${JSON.stringify(viewer)},"__proto__":{"query":1}}` }],
-  ['a member given twice', { body: `{"query":"{ nonsense }","query":${JSON.stringify(viewer)}}` }],
-  ['extensions of null', { body: { query: viewer, extensions: null } }],
+  ['an unknown parameter', { body: { query: viewer, nonsense: 1 } }],
+  ['a parameter named __proto__', { body: `{"query":${JSON.stringify(viewer)},"__proto__":{"query":1}}` }],
+  ['a duplicate parameter', { body: `{"query":"{ nonsense }","query":${JSON.stringify(viewer)}}` }],
+  ['null as the extensions', { body: { query: viewer, extensions: null } }],
   ['extensions', { body: { query: viewer, extensions: { persistedQuery: { version: 1 } } } }],
   ['extensions that are not an object', { body: { query: viewer, extensions: 'x' } }],
-  ['variables that are text', { body: { query: viewer, variables: '{}' } }],
+  ['variables that are a string', { body: { query: viewer, variables: '{}' } }],
   ['variables that are a list', { body: { query: viewer, variables: [] } }],
   ['an operation name that is a number', { body: { query: viewer, operationName: 1 } }],
   ['a query that is a number', { body: { query: 1 } }],
-  ['a query of null', { body: { query: null } }],
+  ['null as the query', { body: { query: null } }],
   ['an empty query', { body: { query: '' } }],
   ['no query', { body: { variables: {} } }],
-  ['a list of operations', { body: [{ query: viewer }, { query: viewer }] }],
-  ['an empty list', { body: [] }],
+  ['a batch of operations', { body: [{ query: viewer }, { query: viewer }] }],
+  ['an empty batch', { body: [] }],
   ['null', { body: 'null' }],
-  ['a text', { body: '"query"' }],
-  ['JSON that is cut off', { body: '{"query":' }],
+  ['a string', { body: '"query"' }],
+  ['truncated JSON', { body: '{"query":' }],
   ['JSON with a byte order mark', { body: `\ufeff{"query":${JSON.stringify(viewer)}}` }],
-  ['nothing', { body: '' }],
+  ['an empty body', { body: '' }],
   ['a body that is too large', { body: { query: viewer, variables: { filler: 'x'.repeat(largestBody) } } }],
 ]
 
@@ -163,7 +163,7 @@ describe('a request over HTTP', () => {
     )
   }
 
-  /** The same by GET, with the members of the body in the query string; undefined where it cannot be sent so. */
+  /** Sends the request by GET, with its parameters in the query string. Undefined if GET cannot express it. */
   async function get(request: Request): Promise<HttpAnswer | undefined> {
     const { query, variables, operationName, extensions, ...unknown } = request.body as Record<
       string,
@@ -175,22 +175,22 @@ describe('a request over HTTP', () => {
     if (typeof operationName === 'string') search.set('operationName', operationName)
     if (variables) search.set('variables', JSON.stringify(variables))
     if (extensions) search.set('extensions', JSON.stringify(extensions))
-    // Beyond MAX_HEADER_BYTES it is refused for its length.
+    // Beyond MAX_HEADER_BYTES, it would be refused for its length.
     if (String(search).length > 10_000) return undefined
     const headers = { accept: json, ...authorizationOf(request) }
     return await answerOf(await fetch(`${app.url}/graphql?${search}`, { headers }))
   }
 
-  /** All that a client can rely on. */
+  /** The parts of a response that clients rely on. */
   function essenceOf({ status, text, headers }: HttpAnswer) {
     const names = ['content-type', 'allow', 'www-authenticate']
     return { status, body: JSON.parse(text), headers: names.map((name) => headers.get(name)) }
   }
 
-  it.each(corpus)('gets the same answer whichever path it takes: %s', async (_, request) => {
+  it.each(corpus)('gets the same response on every path: %s', async (_, request) => {
     const expected = await send(request, fast)
     expectNothingInternal(expected.text)
-    // A second time the document is known, and the operation may have been compiled.
+    // The second time, the document is cached and the operation may be compiled.
     expect(essenceOf(await send(request, fast))).toEqual(essenceOf(expected))
     for (const [name, way] of Object.entries(others)) {
       const isStream = name.startsWith('event streams') && JSON.stringify(request).includes('subscription')
@@ -199,7 +199,7 @@ describe('a request over HTTP', () => {
     const byGet = await get(request)
     if (byGet) expect(essenceOf(byGet)).toEqual(essenceOf(expected))
 
-    // GraphQL over HTTP, 6.4: with this type, what has no data is no success; and the list takes the other path.
+    // GraphQL over HTTP, 6.4: with this type, a response without data has an error status. The list takes another path.
     const [own, listed] = await Promise.all(
       [graphqlResponse, `${graphqlResponse}, ${json};q=0.1`].map((accept) =>
         send(request, { headers: { ...fast.headers, accept } }),
@@ -212,7 +212,7 @@ describe('a request over HTTP', () => {
   })
 
   it.each(Object.entries({ 'the fast path': fast, ...others }))(
-    'is executed once: a mutation with %s',
+    'is executed exactly once, as a mutation with %s',
     async (_, way) => {
       const count = async () => {
         const { data } = await send({ body: { query: '{ account { apiKeys { totalCount } } }' } }, fast)
