@@ -61,6 +61,23 @@ export const operationLimits = {
   cost: 10_000,
 } as const
 
+/** Limits on the lists of one operation. The schema's descriptions name them to callers. */
+export const listLimits = {
+  pageRows: 100,
+  /** Rows of a page whose size is not given. */
+  defaultPageRows: 20,
+  /** Ids in `nodes`. */
+  nodes: 100,
+  /** Calls in `meterApiCalls`. */
+  meteredCalls: 1_000,
+  /** Keys that a subscription is restricted to. */
+  watchedApiKeys: 1_000,
+  /** API calls that a key is restricted to. Each is looked up, and no catalogue is larger. */
+  grantedApiCalls: 1_000,
+  /** Months of a usage history. */
+  historyMonths: 120,
+} as const
+
 /** Limits without a setting: they follow from how the server works, not from what it is used for. */
 export const fixedLimits = {
   /** Source text of the cached documents; a parsed document takes about 80 bytes a character. */
@@ -73,7 +90,7 @@ export const fixedLimits = {
   /** Connections that the operating system holds until they are accepted. */
   pendingConnections: 4_096,
   /**
-   * Requests that are begun in one turn of the event loop. Node.js accepts one new connection a turn, so turns must be
+   * Requests that are started per turn of the event loop. Node.js accepts one new connection per turn, so turns must be
    * short.
    */
   requestsPerTurn: 64,

@@ -1,5 +1,5 @@
 // Files that are read at run time. This module lies in src/ and is bundled into a file of dist/, so that a path
-// relative to it holds in both. Nothing else uses import.meta.url.
+// relative to it holds in both. No other module of the bundle uses import.meta.url.
 const fromHere = (path: string) => new URL(path, import.meta.url)
 
 /** Prisma's migrations, a folder each. */

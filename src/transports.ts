@@ -118,7 +118,7 @@ function clientAreaOptionsOf({ config, clientAreaDirectory, demoToken }: Transpo
   return { directory: clientAreaDirectory, hostOrigin: config.clientAreaOrigin, demoToken }
 }
 
-/** What the server is for needs the metering pool and verified tokens. The pool that customers use may be full. */
+/** Readiness requires the metering pool and verified tokens. The general pool may be exhausted. */
 function readinessCheck(
   { config, database }: TransportOptions,
   authenticator: { checkReady(): Promise<void> },

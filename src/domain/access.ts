@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { listLimits } from '../limits.ts'
 
 /**
  * What a key may call: every API call, or exactly those in a list, which may be empty. A union, so that FULL with a
@@ -6,14 +7,13 @@ import { z } from 'zod'
  */
 export type Access = { mode: 'FULL' } | { mode: 'RESTRICTED'; apiCalls: readonly string[] }
 
-/** Far above any catalogue's size; each name costs a lookup. */
-const maxNames = 1_000
+const { grantedApiCalls } = listLimits
 
 /** Access as the API accepts it: names are required if RESTRICTED and not allowed if FULL. */
 export const accessRule = z
   .object({
     mode: z.enum(['FULL', 'RESTRICTED']),
-    apiCalls: z.array(z.string()).max(maxNames, `At most ${maxNames} API calls.`).nullish(),
+    apiCalls: z.array(z.string()).max(grantedApiCalls, `At most ${grantedApiCalls} API calls.`).nullish(),
   })
   .superRefine(({ mode, apiCalls }, context) => {
     if (mode === 'FULL' && apiCalls)

@@ -44,8 +44,7 @@ export function parseDocument(source: string): DocumentNode {
 
 /**
  * Validates a document. The schema judges what it selects later, before anything of it is executed.
- * @param explorable whether introspection is allowed and messages suggest the names that may have been meant; both
- * give the schema away bit by bit
+ * @param explorable whether introspection is allowed and messages suggest similar names; both reveal the schema
  */
 export function validateDocument(
   schema: GraphQLSchema,

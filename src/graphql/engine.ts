@@ -99,7 +99,7 @@ export class GraphQLEngine {
     return errors.length > 0 ? errors : this.operationOf(document, operationName)
   }
 
-  /** Puts together what it takes to execute an operation for a principal. */
+  /** Assembles the arguments to execute an operation for a principal. */
   argsOf(
     prepared: PreparedOperation,
     { operationName, variables }: Omit<OperationRequest, 'query'>,

@@ -1,15 +1,23 @@
 import type { GraphQLError, OperationDefinitionNode } from 'graphql'
 import type { Logger } from '../log.ts'
 
-/** One line for each operation in production; in development they would drown everything else. */
+/** Operations are logged at `info` in production and at `debug` in development, where they would hide the rest. */
 export type OperationLogLevel = 'info' | 'debug'
 
 /** Clients choose the names of their operations; the log keeps this many characters of one. */
 const longestLabel = 100
 
+/** How an operation arrived; method and status only over HTTP. */
+export interface OperationTransport {
+  transport: 'http' | 'websocket'
+  method?: string | undefined
+  status?: number | undefined
+}
+
 /** What the log says of one operation. It is filled in while the operation is carried out, and written once. */
 export class OperationRecord {
-  readonly #codes = new Set<string>()
+  /** Few, and most often none. */
+  readonly #codes: string[] = []
   readonly #startedAtMs = performance.now()
   #operation: string | undefined
 
@@ -19,20 +27,23 @@ export class OperationRecord {
   }
 
   noteCode(code: string): void {
-    this.#codes.add(code)
+    if (!this.#codes.includes(code)) this.#codes.push(code)
   }
 
   /** Notes the codes of a result's errors. */
   noteErrors(errors: readonly GraphQLError[] | undefined): void {
-    for (const { extensions } of errors ?? []) this.#codes.add(String(extensions.code))
+    for (const { extensions } of errors ?? []) this.noteCode(String(extensions.code))
   }
 
-  write(log: Logger, level: OperationLogLevel, transport: Record<string, unknown>): void {
+  /** Every metered call writes one: building the object in one go is several times as fast as spreading another. */
+  write(log: Logger, level: OperationLogLevel, { transport, method, status }: OperationTransport): void {
     log[level]({
-      ...transport,
+      transport,
+      method,
       operation: this.#operation,
+      status,
       durationMs: Math.round(performance.now() - this.#startedAtMs),
-      codes: [...this.#codes],
+      codes: this.#codes,
     })
   }
 }

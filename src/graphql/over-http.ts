@@ -49,8 +49,8 @@ const noToken = new UnauthenticatedError('Send a bearer token: Authorization: Be
 /**
  * GraphQL over HTTP and server-sent events:
  *
- *   read the body ──▶ take a turn ──▶ authenticate ──▶ admit ──▶ JSON in, JSON out
- *                                                           └──▶ Yoga, for everything else
+ *   read the body ──▶ wait for a turn ──▶ authenticate ──▶ admit ──▶ JSON in, JSON out
+ *                                                               └──▶ Yoga, for everything else
  */
 export class GraphQLOverHttp {
   readonly #options: GraphQLOverHttpOptions

@@ -16,7 +16,7 @@ import { operationLabel } from './operation-log.ts'
 
 export type MaybePromise<T> = T | Promise<T>
 
-/** After how many runs an operation is compiled. A client that writes its values into the document never gets there. */
+/** The number of runs after which an operation is compiled. Documents with inlined values never reach it. */
 const compileAtRun = 20
 
 /**

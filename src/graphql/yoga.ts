@@ -14,7 +14,7 @@ import { operationRequestFrom, operationRequestFromJson } from './request-parame
 export interface YogaContext {
   principal: Principal | null
   record: OperationRecord
-  /** Called before an event stream begins. Throws where there may be no further one. */
+  /** Called before an event stream starts. Throws if the account may not open another one. */
   beginStream: () => void
 }
 
@@ -71,7 +71,7 @@ function useEngine(engine: GraphQLEngine, invalidDocuments: InvalidDocuments): P
     }
     const { schema } = engine
     const { document, operation } = prepared
-    // Yoga would say less about a missing operation than GraphQL does.
+    // GraphQL's own message about a missing operation says more than Yoga's.
     if (!operation) throw new AggregateError(executeSync({ schema, document, operationName }).errors ?? [])
     return document
   }
@@ -110,7 +110,7 @@ function useRequestParameters(): Plugin {
         try {
           return operationRequestFrom(await requestParser(request)) as GraphQLParams
         } catch (cause) {
-          // Yoga takes variables and extensions that are not JSON for a defect of the server.
+          // Yoga reports variables and extensions that are not JSON as an internal error.
           if (!(cause instanceof SyntaxError)) throw cause
           const message = 'The variables and the extensions must be JSON.'
           throw new InvalidInputError([{ path: [], message }], { cause })

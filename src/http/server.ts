@@ -140,7 +140,7 @@ export class HttpServer {
   }
 }
 
-/** False for a POST without an origin, which no browser sends. The calls of gateways are spared the headers. */
+/** False for a POST without an origin, which no browser sends, so that responses to gateways omit the headers. */
 function mayComeFromBrowser({ method, headers }: IncomingMessage): boolean {
   return method !== 'POST' || headers.origin !== undefined
 }

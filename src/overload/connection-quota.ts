@@ -10,7 +10,7 @@ export class ConnectionQuota {
   /**
    * Acquires a connection for an account, by its external id. Tokens without an account (gateways, operators) are not
    * bounded.
-   * @returns what releases it, harmless when called again; null where the account has as many as it may have
+   * @returns a function that releases it and may be called again; null if the account is at its limit
    */
   acquire(account: string | undefined): (() => void) | null {
     if (account === undefined) return () => {}

@@ -28,7 +28,7 @@ const elementHeaders = {
   'cache-control': 'no-cache',
 }
 
-/** The API Keys page at `/`; its parts, the custom element and where the page's token comes from below it. */
+/** The API Keys page at `/`, and below `/client-area/` its parts, the custom element and the session endpoint. */
 export async function clientAreaRoutes(options: ClientAreaOptions): Promise<Route[]> {
   const files = await StaticFiles.read(options.directory ?? fileURLToPath(clientAreaDirectory))
 

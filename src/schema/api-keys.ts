@@ -3,6 +3,7 @@ import { accessOf } from '../domain/access.ts'
 import { noteRule } from '../domain/keys.ts'
 import { hasScope } from '../domain/principal.ts'
 import { ApiKeyLimitReachedError, InvalidInputError, NotFoundError } from '../errors.ts'
+import { listLimits } from '../limits.ts'
 import { ApiKeyAccess, ApiKeyAccessInput } from './api-key-access.ts'
 import { builder } from './builder.ts'
 import { globalIdOf, idOf } from './global-id.ts'
@@ -15,7 +16,7 @@ import {
 } from './tenant-scope.ts'
 import { ApiKeyUsage, apiKeyUsage, apiKeyUsageHistory } from './usage.ts'
 
-const maxHistoryMonths = 120
+const { historyMonths } = listLimits
 
 export const ApiKey = builder.prismaNode('ApiKey', {
   id: { field: 'id', description: 'The id of the key. It survives regeneration.' },
@@ -54,8 +55,8 @@ export const ApiKey = builder.prismaNode('ApiKey', {
         months: t.arg.int({
           required: true,
           defaultValue: 12,
-          validate: z.int().min(1, 'At least 1.').max(maxHistoryMonths, `At most ${maxHistoryMonths}.`),
-          description: `How many months, from 1 to ${maxHistoryMonths}.`,
+          validate: z.int().min(1, 'At least 1.').max(historyMonths, `At most ${historyMonths}.`),
+          description: `How many months, from 1 to ${historyMonths}.`,
         }),
       },
       select: { id: true },

@@ -12,18 +12,17 @@ import { hasScope, type Scope } from '../domain/principal.ts'
 import { ForbiddenError, InvalidInputError, QueryTooComplexError, UnauthenticatedError } from '../errors.ts'
 import type PrismaTypes from '../generated/pothos.ts'
 import { getDatamodel } from '../generated/pothos.ts'
-import { defaultPageSize } from './connection.ts'
+import { listLimits, operationLimits } from '../limits.ts'
 import type { Context } from './context.ts'
 import { globalIdOf, type NodeType, parseGlobalId } from './global-id.ts'
 import { MonthScalar } from './month-scalar.ts'
 
-/** Limits for one operation, documented in docs/errors.md. */
-const limits = { depth: 12, breadth: 300, complexity: 10_000 }
+const { depth, breadth, cost } = operationLimits
 
 const limitNames = {
-  [ComplexityErrorKind.Depth]: `more than ${limits.depth} levels`,
-  [ComplexityErrorKind.Breadth]: `more than ${limits.breadth} fields`,
-  [ComplexityErrorKind.Complexity]: `a cost of more than ${limits.complexity}`,
+  [ComplexityErrorKind.Depth]: `more than ${depth} levels`,
+  [ComplexityErrorKind.Breadth]: `more than ${breadth} fields`,
+  [ComplexityErrorKind.Complexity]: `a cost of more than ${cost}`,
 }
 
 /** The scopes that the token lacks. */
@@ -77,7 +76,7 @@ export const builder = new SchemaBuilder<{
       ),
   },
   complexity: {
-    limit: limits,
+    limit: { depth, breadth, complexity: cost },
     complexityError: (kind) =>
       new QueryTooComplexError(
         `The operation has ${limitNames[kind]}. Ask for less, or in several operations.`,
@@ -131,7 +130,7 @@ export const builder = new SchemaBuilder<{
       authScopes: { scope: 'keys:read' },
       args: {
         ids: {
-          validate: z.array(z.any()).max(100, 'At most 100 ids.'),
+          validate: z.array(z.any()).max(listLimits.nodes, `At most ${listLimits.nodes} ids.`),
           description: 'Up to 100 ids.',
         },
       },
@@ -140,8 +139,8 @@ export const builder = new SchemaBuilder<{
   prisma: {
     client: ({ prisma }) => prisma,
     dmmf: getDatamodel(),
-    maxConnectionSize: 100,
-    defaultConnectionSize: defaultPageSize,
+    maxConnectionSize: listLimits.pageRows,
+    defaultConnectionSize: listLimits.defaultPageRows,
     filterConnectionTotalCount: true,
   },
 })

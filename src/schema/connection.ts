@@ -1,8 +1,11 @@
 import { validate } from 'uuid'
 import { z } from 'zod'
 import { searchRule } from '../domain/text.ts'
+import { listLimits } from '../limits.ts'
 
-const pageSize = z.int().min(1, 'From 1 to 100.').max(100, 'From 1 to 100.').nullish()
+const { pageRows, defaultPageRows } = listLimits
+const pageSizes = `From 1 to ${pageRows}.`
+const pageSize = z.int().min(1, pageSizes).max(pageRows, pageSizes).nullish()
 const cursor = z
   .string()
   .refine(
@@ -46,9 +49,6 @@ export function containing(search: string) {
   return { contains: search.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const }
 }
 
-/** The number of rows on a page that does not give one. */
-export const defaultPageSize = 20
-
 /** The cost of a page: that of one row, times the most rows it may have. */
 export function pageCost({
   first,
@@ -57,5 +57,5 @@ export function pageCost({
   first?: number | null | undefined
   last?: number | null | undefined
 }) {
-  return { field: 1, multiplier: first ?? last ?? defaultPageSize }
+  return { field: 1, multiplier: first ?? last ?? defaultPageRows }
 }

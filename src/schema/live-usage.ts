@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { LiveUsageEvent } from '../domain/live-usage/account-hub.ts'
 import { InvalidInputError, NotFoundError } from '../errors.ts'
+import { listLimits } from '../limits.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { idOf } from './global-id.ts'
@@ -34,7 +35,7 @@ const LiveUsage = builder.objectRef<LiveUsageEvent>('LiveUsage').implement({
   }),
 })
 
-const maxApiKeyIds = 1_000
+const { watchedApiKeys } = listLimits
 
 builder.subscriptionField('liveUsage', (t) =>
   t.field({
@@ -44,7 +45,7 @@ builder.subscriptionField('liveUsage', (t) =>
     authScopes: { scope: 'keys:read' },
     args: {
       apiKeyIds: t.arg.idList({
-        validate: z.array(z.any()).max(maxApiKeyIds, `At most ${maxApiKeyIds} ids.`).nullish(),
+        validate: z.array(z.any()).max(watchedApiKeys, `At most ${watchedApiKeys} ids.`).nullish(),
         description: 'Only these keys; every key if left out. Ids of other accounts’ keys are ignored.',
       }),
       accountId: t.arg.id({

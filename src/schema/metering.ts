@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Decision, DecisionCode } from '../domain/metering/decision.ts'
 import { resetsAt } from '../domain/month.ts'
+import { listLimits } from '../limits.ts'
 import { builder } from './builder.ts'
 import { globalIdOf } from './global-id.ts'
 import { AccountUsage } from './usage.ts'
@@ -85,7 +86,7 @@ const MeterApiCallInput = builder.inputType('MeterApiCallInput', {
   }),
 })
 
-const maxCalls = 1_000
+const { meteredCalls } = listLimits
 
 const MeterApiCallsInput = builder.inputType('MeterApiCallsInput', {
   description: 'Several calls to decide.',
@@ -93,7 +94,7 @@ const MeterApiCallsInput = builder.inputType('MeterApiCallsInput', {
     calls: t.field({
       type: [MeterApiCallInput],
       required: true,
-      validate: z.array(z.any()).max(maxCalls, `At most ${maxCalls} calls at once.`),
+      validate: z.array(z.any()).max(meteredCalls, `At most ${meteredCalls} calls at once.`),
       description: 'Up to 1,000 calls, decided in this order.',
     }),
   }),

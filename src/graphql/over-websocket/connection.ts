@@ -20,7 +20,7 @@ export interface ConnectionOptions {
   limits: Pick<Limits, 'pingMs' | 'waitMs'>
   log: Logger
   /**
-   * Why operations on a connection that is ready are refused now; undefined where they are not. `isBehind`: the client
+   * Why operations on a ready connection are refused at the moment; undefined if they are admitted. `isBehind`: the client
    * sends faster than the server reads, and what arrives now has waited for longer than it may.
    */
   refusalFor: (connection: Connection, isBehind: boolean) => OverloadedError | undefined
@@ -208,7 +208,7 @@ export class Connection {
   }
 }
 
-/** The id of the operation that a message begins; undefined where it begins none. */
+/** The id of the operation that a message starts; undefined if it starts none. */
 function operationIdOf(text: string): string | undefined {
   try {
     const message = JSON.parse(text)

@@ -2,8 +2,8 @@ import type { WebSocket } from 'ws'
 
 /**
  * Pings a client, one ping at a time. Besides showing whether the client is still there, a pong measures the backlog:
- * what a client has sent and the server has not read yet waits in buffers of both operating systems, where nobody sees
- * how much it is, and the pong waits behind all of it.
+ * messages that the client has sent and the server has not read wait in both operating systems' buffers, whose fill
+ * level is not visible, and the pong waits behind them.
  */
 export class Pings {
   readonly #socket: WebSocket

@@ -64,7 +64,7 @@ const notReadInTime = new OverloadedError(
 /**
  * GraphQL over WebSocket, as graphql-transport-ws. Close codes beyond the protocol's own: 4403 for a token that is not
  * valid or has expired, 1009 for a message that is too large, 1013 for clients that should connect again later (tokens
- * cannot be verified at the moment, the account has too many connections, the database has too much to do), 1001 when
+ * cannot be verified at the moment, the account has too many connections, the database is overloaded), 1001 when
  * the server stops.
  */
 export class GraphQLOverWebSocket {
@@ -167,7 +167,7 @@ export class GraphQLOverWebSocket {
     try {
       principal = await authenticator.authenticate(authorization)
     } catch (error) {
-      // Of other errors graphql-ws would make 4500, after which its clients do not reconnect.
+      // graphql-ws would close with 4500 for any other error, and its clients do not reconnect after that.
       if (errorMask.toCaller(error).code !== 'UNAUTHENTICATED')
         connection.close(tryAgainLater, 'Try again later')
       return false
