@@ -11,8 +11,9 @@ import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 const { dataDir, socketPath, task } = workerData
 
 // PostgreSQL touches all of its buffers when it starts, and its default is 128 MB. Pages that do not fit are still in
-// the operating system's cache.
-const options = { startParams: [...PGlite.defaultStartParams, '-c', 'shared_buffers=32MB'] }
+// the operating system's cache. The WAL's buffers would shrink with them, and every call writes to the WAL.
+const settings = ['shared_buffers=32MB', 'wal_buffers=4MB']
+const options = { startParams: [...PGlite.defaultStartParams, ...settings.flatMap((each) => ['-c', each])] }
 
 if (task === 'create') await create()
 else await serve()
