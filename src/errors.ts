@@ -1,3 +1,5 @@
+import { fixedLimits } from './limits.ts'
+
 /** The codes of all errors; docs/errors.md explains each and what to do about it. */
 export type LatchkeyErrorCode =
   | 'UNAUTHENTICATED'
@@ -16,6 +18,12 @@ export interface InputIssue {
   message: string
 }
 
+/** A text of an error within `errorMessageLength`. */
+export function shortened(text: string): string {
+  const { errorMessageLength } = fixedLimits
+  return text.length > errorMessageLength ? `${text.slice(0, errorMessageLength)}…` : text
+}
+
 /**
  * The base of all errors meant for callers. `message` is written for the caller and reveals nothing internal. The
  * internal error is the `cause`, which is only logged.
@@ -24,7 +32,7 @@ export abstract class LatchkeyError extends Error {
   abstract readonly code: LatchkeyErrorCode
 
   constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
+    super(shortened(message), options)
     this.name = new.target.name
   }
 }
@@ -49,7 +57,10 @@ export class InvalidInputError extends LatchkeyError {
       issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; '),
       options,
     )
-    this.issues = issues
+    this.issues = issues.map(({ path, message }) => ({
+      path: path.map(shortened),
+      message: shortened(message),
+    }))
   }
 }
 

@@ -101,4 +101,10 @@ export const fixedLimits = {
   messagesPerTurn: 256,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
+  /** Characters of an error's message, and of each name in it. Messages of libraries repeat what the client sent. */
+  errorMessageLength: 1_000,
+  /** Characters of a line of the log. A longer one is cut: its texts and lists to the next two limits. */
+  logLineLength: 16_384,
+  loggedTextLength: 1_000,
+  loggedItems: 50,
 } as const

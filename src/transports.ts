@@ -55,7 +55,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   const { config, log, clock, database, services, explorer, schema = latchkeySchema } = options
   const { limits } = config
   const authenticator = createAuthenticator(config.auth, clock)
-  const errorMask = createErrorMask({ log, isUnavailable, hideSuggestions: !config.graphiql })
+  const errorMask = createErrorMask({ log, isUnavailable })
   const engine = new GraphQLEngine({
     schema,
     createContext: (principal) => createContext(services, principal),

@@ -66,6 +66,26 @@ describe('the redactor', () => {
     }
   })
 
+  it.each<[string, (log: Logger, long: string) => void]>([
+    ['a message', (log, long) => log.info(long)],
+    ['a property', (log, long) => log.info({ operation: long }, 'message')],
+    ['a name', (log, long) => log.info({ [long]: 1 }, 'message')],
+    ['an error', (log, long) => log.error(new Error(long, { cause: new Error(long) }))],
+    ['a list', (log, long) => log.info({ list: Array.from({ length: 5_000 }, () => long.slice(0, 100)) })],
+    ['many properties', (log, long) => log.info(Object.fromEntries([...long].map((_, i) => [`a${i}`, i])))],
+    [
+      'many lists',
+      (log, long) => log.info({ lists: Array(40).fill(Array(40).fill(long.slice(0, 100))) }, 'message'),
+    ],
+  ])('bounds a line of the log, which stays valid JSON on a line of its own: %s', (_, write) => {
+    const long = `${secret} `.repeat(10_000)
+    const line = lineOf((log) => write(log, long))
+    expect(line.length).toBeLessThanOrEqual(16_384)
+    expect(line.endsWith('}\n')).toBe(true)
+    expect(line).not.toContain(secret)
+    expect(JSON.parse(line)).toMatchObject({ level: expect.any(Number), time: expect.any(String) })
+  })
+
   it('leaves everything else unchanged', () => {
     const text =
       'ApiKey:018f0000-0000-7000-8000-000000000000 lk_abc123 v3.uptime-monitors.list\n"eyes" \\ \u0007 äöü'

@@ -61,7 +61,7 @@ export function createAuthenticator(options: AuthenticatorOptions, clock: Clock)
       ...(audience === undefined ? {} : { audience }),
     }
     // Each kind of key is offered only to its own algorithms, so that a public key is never used as a shared secret.
-    const symmetric = decodeProtectedHeader(token).alg === 'HS256'
+    const symmetric = algorithmOf(token) === 'HS256'
     if (symmetric && secret)
       return (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload
     if (!symmetric && jwks)
@@ -104,10 +104,17 @@ function invalidToken(cause?: unknown): UnauthenticatedError {
   return new UnauthenticatedError('The token is not valid. It may have expired: send a fresh one.', { cause })
 }
 
+/** @throws UnauthenticatedError: it is not a JWT */
+function algorithmOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).alg
+  } catch (cause) {
+    throw invalidToken(cause)
+  }
+}
+
 /** Tells jose's errors about the token from those about fetching the issuer's keys. */
 function isTokensFault(error: unknown): boolean {
-  if (error instanceof TypeError)
-    return error.message.includes('Invalid Token') || error.message.includes('protected header')
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return false
   return error instanceof errors.JOSEError && error.code !== errors.JOSEError.code
 }

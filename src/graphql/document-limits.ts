@@ -4,9 +4,12 @@ import {
   type DocumentNode,
   GraphQLError,
   type GraphQLSchema,
+  Lexer,
   NoSchemaIntrospectionCustomRule,
   parse,
+  Source,
   specifiedRules,
+  TokenKind,
   type ValidationRule,
   validate,
 } from 'graphql'
@@ -36,7 +39,7 @@ export function parseDocument(source: string): DocumentNode {
     return parse(source, { maxTokens: tokens })
   } catch (error) {
     if (isStackOverflow(error)) throw tooComplex('is nested too deeply')
-    if (error instanceof GraphQLError && /^Syntax Error: Document contains more/.test(error.message))
+    if (error instanceof GraphQLError && isBeyondTokens(source, error.positions?.[0]))
       throw tooComplex(`has more than ${tokens} tokens`)
     throw error
   }
@@ -54,7 +57,7 @@ export function validateDocument(
   const rules = [...limitRules, ...specifiedRules, ...(explorable ? [] : [NoSchemaIntrospectionCustomRule])]
   try {
     return validate(schema, document, rules, { hideSuggestions: !explorable }).map((error) =>
-      // GraphQL stops where comparing fields of the same name with each other takes too long.
+      // GraphQL stops where comparing fields of the same name takes too long. The error has no code and no class.
       error.message === 'Validation aborted.' ? tooComplex('repeats the same fields too often') : error,
     )
   } catch (error) {
@@ -64,6 +67,15 @@ export function validateDocument(
   }
 }
 
+/** Whether the token at this position is one more than a document may have, so that the parser stopped there. */
+function isBeyondTokens(source: string, position = 0): boolean {
+  const lexer = new Lexer(new Source(source))
+  let count = 0
+  while (lexer.lookahead().kind !== TokenKind.EOF && lexer.advance().start <= position) count++
+  return count > tokens
+}
+
+/** V8 has no other sign of it than the text. */
 function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && error.message.includes('call stack')
 }

@@ -1,6 +1,6 @@
 import { PothosValidationError } from '@pothos/core'
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql'
-import { InternalError, InvalidInputError, LatchkeyError, UnavailableError } from '../errors.ts'
+import { InternalError, InvalidInputError, LatchkeyError, shortened, UnavailableError } from '../errors.ts'
 import { extensionsOf } from '../http/respond.ts'
 import type { Logger } from '../log.ts'
 
@@ -8,8 +8,6 @@ export interface ErrorMaskOptions {
   log: Logger
   /** Whether an error means that the database did not answer. */
   isUnavailable: (error: unknown) => boolean
-  /** Whether messages leave out the names that may have been meant. Execution ignores GraphQL's own option. */
-  hideSuggestions: boolean
 }
 
 /** Turns whatever was thrown into what a caller may see: a code, and a message written for the caller. */
@@ -20,7 +18,7 @@ export interface ErrorMask {
   mask(error: unknown): GraphQLError
 }
 
-export function createErrorMask({ log, isUnavailable, hideSuggestions }: ErrorMaskOptions): ErrorMask {
+export function createErrorMask({ log, isUnavailable }: ErrorMaskOptions): ErrorMask {
   const logged = new WeakSet<object>()
 
   function latchkeyErrorFrom(error: unknown): LatchkeyError {
@@ -58,7 +56,7 @@ export function createErrorMask({ log, isUnavailable, hideSuggestions }: ErrorMa
     const origin = error instanceof GraphQLError ? error.originalError : error
     // An error of GraphQL itself is about the request: its syntax, its types, its variables.
     if (error instanceof GraphQLError && (!origin || origin instanceof GraphQLError))
-      return asBadUserInput(error, hideSuggestions ? error.message.replace(suggestion, '') : error.message)
+      return asBadUserInput(error)
     const shown = toCaller(origin)
     return new GraphQLError(shown.message, {
       ...placeOf(error),
@@ -85,9 +83,9 @@ function placeOf(error: unknown): GraphQLErrorOptions {
   return { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, path: path ?? null }
 }
 
-/** How GraphQL ends a message about a name that is almost right. */
-const suggestion = / Did you mean .+\?$/s
-
-function asBadUserInput(error: GraphQLError, message: string): GraphQLError {
-  return new GraphQLError(message, { ...placeOf(error), extensions: { code: 'BAD_USER_INPUT' } })
+function asBadUserInput(error: GraphQLError): GraphQLError {
+  return new GraphQLError(shortened(error.message), {
+    ...placeOf(error),
+    extensions: { code: 'BAD_USER_INPUT' },
+  })
 }

@@ -134,6 +134,7 @@ function closeWhenUnusable(client: PoolClient): void {
     const result = query(...args)
     if (result instanceof Promise)
       result.catch(({ message, code }: Error & { code?: string }) => {
+        // pg's error has neither a code nor a class.
         if (message === 'Query read timeout' || code === readOnly) void client.end()
       })
     return result

@@ -1,3 +1,5 @@
+import { DatabaseError } from 'pg'
+
 /** Prisma's codes for a database that is unreachable, closes the connection, or does not answer in time. */
 const prismaCodes = new Set([
   'P1000',
@@ -30,7 +32,7 @@ const systemCodes = new Set([
  */
 const sqlStates = /^(08|53|57|58)...$|^25006$|^55P03$/
 
-/** pg's errors without a code. */
+/** pg's errors that have neither a code nor a class. */
 const messages =
   /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Cannot use a pool after calling end/
 
@@ -43,9 +45,12 @@ interface PrismaMeta {
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { code, errorCode, meta } = error as { code?: unknown; errorCode?: unknown; meta?: PrismaMeta }
-  for (const one of [code, errorCode, meta?.driverAdapterError?.cause?.originalCode]) {
+  const originalCode = meta?.driverAdapterError?.cause?.originalCode
+  for (const one of [code, errorCode, originalCode]) {
     if (typeof one === 'string' && (prismaCodes.has(one) || systemCodes.has(one) || sqlStates.test(one)))
       return true
   }
-  return messages.test(error.message) || isUnavailable(error.cause)
+  // PostgreSQL's own messages may quote a caller.
+  const isPostgres = error instanceof DatabaseError || originalCode !== undefined
+  return (!isPostgres && messages.test(error.message)) || isUnavailable(error.cause)
 }

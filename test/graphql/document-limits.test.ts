@@ -142,6 +142,26 @@ describe('a misspelled name', () => {
     ],
   ]
 
+  it('is answered with at most 1,000 characters a message, whatever the client sent', async () => {
+    const app = await startApp({ environment: { GRAPHIQL: 'off' } })
+    const { token } = await createCustomer(app)
+    const long = ' Did you mean '.repeat(11_500)
+    const variables = { access: { mode: long } }
+    const query = mistakes.at(-1)?.[1]
+    for (const body of [
+      { query, variables },
+      { query, [long]: 1 },
+      { query: `{ ${'viewer'.repeat(20_000)} }` },
+    ]) {
+      const answer = await post(app, body, { authorization: `Bearer ${token}` })
+      expectRefusal(answer, 'BAD_USER_INPUT')
+      const [error] = answer.errors ?? []
+      expect(error?.message.length).toBeLessThanOrEqual(1_001)
+      expect(answer.text.length).toBeLessThan(5_000)
+    }
+    await app.stop()
+  })
+
   it.each([
     ['on', true],
     ['off', false],

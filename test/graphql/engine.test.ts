@@ -13,7 +13,6 @@ const createEngine = () =>
     errorMask: createErrorMask({
       log: createLogger('silent'),
       isUnavailable: () => false,
-      hideSuggestions: true,
     }),
     explorable: false,
   })

@@ -139,7 +139,7 @@ export class Connection {
     try {
       await handle(text)
     } catch (err) {
-      if (isServerMessage(err)) return this.close(CloseCode.BadRequest, 'Invalid message received')
+      if (isServerMessage(text)) return this.close(CloseCode.BadRequest, 'Invalid message received')
       this.#options.log.error({ err }, 'a WebSocket message could not be handled')
       this.close(CloseCode.InternalServerError, 'Internal server error')
     }
@@ -218,7 +218,13 @@ function operationIdOf(text: string): string | undefined {
   }
 }
 
-/** How graphql-ws rejects a message that only servers send. */
-function isServerMessage(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('Unexpected message of type ')
+const serverMessages: readonly unknown[] = [
+  MessageType.ConnectionAck,
+  MessageType.Next,
+  MessageType.Error,
+] satisfies MessageType[]
+
+/** Whether a message that graphql-ws could read, and rejected, is one that only servers send. */
+function isServerMessage(text: string): boolean {
+  return serverMessages.includes(JSON.parse(text).type)
 }
