@@ -211,8 +211,9 @@ export class AccountHub {
       this.#month = month
       this.#account = { calls: 0, quota: null }
       this.#apiKeys.clear()
-      if (this.#state !== 'closed') this.#refreshWhenMonthEnds()
     }
+    // Also in the same month: the timer may have fired, and the clock been set back since.
+    if (this.#state !== 'closed') this.#refreshWhenMonthEnds()
     this.#version++
     const listChanged = this.#mergeRead(usage)
     if (!newMonth) for (const counted of this.#countedDuringRead) this.#mergeCounted(counted)

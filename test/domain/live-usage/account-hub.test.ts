@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Clock, systemClock } from '../../../src/clock.ts'
+import { type Clock, createSystemClock } from '../../../src/clock.ts'
 import {
   AccountHub,
   type LiveUsageStore,
@@ -132,7 +132,7 @@ describe('an account hub', () => {
 
   it('lets go of those who wait, and reads nothing more, once it is closed', async () => {
     const store = new HeldStore()
-    const { hub } = hubOver(store, { ...systemClock, at: () => () => {} })
+    const { hub } = hubOver(store, { ...createSystemClock(), at: () => () => {} })
     const reading = hub.watch(() => {})
     await turn()
     const waiting = hub.watch(() => {})
