@@ -6,6 +6,8 @@ import {
   type UsageSnapshot,
 } from '../../../src/domain/live-usage/account-hub.ts'
 
+import { RereadQueue } from '../../../src/domain/live-usage/reread-queue.ts'
+
 const month = '2026-11'
 
 /** A store whose reads end when the test says so. */
@@ -36,7 +38,7 @@ const usageOf = (calls: number): UsageSnapshot => ({
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 function hubOver(store: LiveUsageStore, clock: Clock = new HeldClock()) {
-  const hub = new AccountHub('account', store, clock)
+  const hub = new AccountHub('account', store, clock, new RereadQueue(1))
   return { hub, callsSeen: () => hub.since(0, undefined)?.event.account.calls }
 }
 
