@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { type Clock, systemClock } from './clock.ts'
+import { type Clock, createSystemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Logger } from './log.ts'
 import type { Explorer } from './pages/graphiql.ts'
@@ -36,7 +36,7 @@ export interface App {
  * EADDRINUSE
  */
 export async function createApp(options: AppOptions): Promise<App> {
-  const { config, log, clock = systemClock } = options
+  const { config, log, clock = createSystemClock() } = options
   const database = await openDatabase({
     server: databaseServerOf(config),
     embedded: options.embedded,

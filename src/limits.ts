@@ -99,6 +99,13 @@ export const fixedLimits = {
    * something to read, and every other client would wait.
    */
   messagesPerTurn: 256,
+  /**
+   * Accounts whose live counts are read from the database again at the same time, after something that may have changed
+   * the counts of all. Half of the connections that customers' operations have by default.
+   */
+  rereadsAtOnce: 4,
+  /** Servers spread these reads over this time, because all of them hear of it at once. */
+  rereadSpreadMs: 200,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
   /** Characters of an error's message, and of each name in it. Messages of libraries repeat what the client sent. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Redis, type RedisOptions } from 'ioredis'
-import { type Clock, systemClock } from '../clock.ts'
+import { type Clock, createSystemClock } from '../clock.ts'
 import { type EventBus, everyAccountTopic, type UsageMessage } from '../domain/live-usage/event-bus.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Publisher } from './publisher.ts'
@@ -50,7 +50,7 @@ export class RedisEventBus implements EventBus {
   #heartbeatsAway = 0
   #cancelHeartbeat = () => {}
 
-  constructor({ url, prefix, onError, clock = systemClock }: RedisEventBusOptions) {
+  constructor({ url, prefix, onError, clock = createSystemClock() }: RedisEventBusOptions) {
     // A connection that subscribes cannot publish.
     const [publishing, subscribing] = [new Redis(url, redisOptions), new Redis(url, redisOptions)]
     this.#connections = [publishing, subscribing]

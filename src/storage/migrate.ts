@@ -90,7 +90,7 @@ async function applyInTurn(client: PoolClient, migrations: readonly Migration[])
       { cause },
     )
   } finally {
-    await client.query('select pg_advisory_unlock($1)', [advisoryLock])
+    await cleanUp(client, `select pg_advisory_unlock(${advisoryLock})`)
   }
   return pending.map(({ name }) => name)
 }
@@ -140,7 +140,15 @@ async function applyOne(client: PoolClient, { name, sql, checksum }: Migration):
     )
     await client.query('commit')
   } catch (error) {
-    await client.query('rollback')
+    await cleanUp(client, 'rollback')
     throw error
   }
+}
+
+/**
+ * Runs a statement that cleans up, and does not fail if that does: its error would replace the one that the operator
+ * must see. `migrate` closes the connection, at which PostgreSQL rolls back and unlocks by itself.
+ */
+async function cleanUp(client: PoolClient, statement: string): Promise<void> {
+  await client.query(statement).catch(() => {})
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { createSystemClock } from '../../src/clock.ts'
 import { Publisher } from '../../src/messaging/publisher.ts'
 
 /** A client that counts as ready and rejects every command at once, as ioredis does on a socket that just closed. */
@@ -26,7 +26,7 @@ describe('the publisher', () => {
     const publisher = new Publisher({
       redis: redis as unknown as Redis,
       clock: {
-        ...systemClock,
+        ...createSystemClock(),
         after(waitMs, callback) {
           waitsMs.push(waitMs)
           retries.push(callback)

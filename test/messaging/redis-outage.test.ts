@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { createSystemClock } from '../../src/clock.ts'
 import { accountTopic, everyAccountTopic, type UsageMessage } from '../../src/domain/live-usage/event-bus.ts'
 import { LiveUsage } from '../../src/domain/live-usage/live-usage.ts'
 import { RedisEventBus } from '../../src/messaging/redis-event-bus.ts'
@@ -119,7 +119,7 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
         }),
       },
       bus: away,
-      clock: systemClock,
+      clock: createSystemClock(),
       intervalMs: 0,
       lateCommitMs: 1_000,
     })

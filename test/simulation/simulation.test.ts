@@ -22,7 +22,7 @@ class Simulation {
 
   constructor(storage: TestStorage, seedOfThis: number) {
     this.random = new Random(seedOfThis)
-    this.world = new World(storage)
+    this.world = new World(storage, seedOfThis)
   }
 
   get month(): Month {

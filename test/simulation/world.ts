@@ -19,13 +19,15 @@ const haste = 10
 
 /** The real services over a real database, with commits that fail on demand. */
 export class World {
-  readonly clock = new TestClock(new Date('2026-03-20T12:00:00Z'), haste)
+  readonly clock: TestClock
   readonly #storage: TestStorage
   #running: { database: Database; services: Services; stop: () => Promise<void> } | undefined
   #watchers = new Map<string, Watcher>()
   fault: Fault | undefined
 
-  constructor(storage: TestStorage) {
+  /** @param seed determines how early or late timers are */
+  constructor(storage: TestStorage, seed: number) {
+    this.clock = new TestClock(new Date('2026-03-20T12:00:00Z'), haste, seed)
     this.#storage = storage
   }
 

@@ -73,6 +73,23 @@ describe.each(emptyDatabases)('migrations on %s', (kind) => {
     await expect(migrate(readOnly)).rejects.toThrow(/is older than .*read-only/)
   })
 
+  it('fail with the first error, and release the lock, when the connection breaks', async () => {
+    const pool = connect()
+    const doomed = connectTo(storage, 1)
+    doomed.on('connect', (client) => {
+      const query = client.query.bind(client)
+      // The server ends this session in the middle of the first migration.
+      const breaking = (statement: { text?: string }, ...rest: []) =>
+        statement.text?.includes('CREATE TABLE')
+          ? query('select pg_terminate_backend(pg_backend_pid())')
+          : query(statement as string, ...rest)
+      client.query = breaking as typeof client.query
+    })
+    pools.push(doomed)
+    await expect(migrate(doomed)).rejects.toMatchObject({ code: '57P01' })
+    expect((await migrate(pool)).length).toBeGreaterThan(0)
+  })
+
   /** Connects as a role that may read and write tables but not create any. */
   async function withRole(use: (pool: pg.Pool) => Promise<void>): Promise<void> {
     const admin = connect()

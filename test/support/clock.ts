@@ -1,52 +1,48 @@
-import { type Clock, systemClock } from '../../src/clock.ts'
+import { type Clock, createSystemClock } from '../../src/clock.ts'
+import { Random } from './random.ts'
+
+/** By how much timers are early and late in tests, in milliseconds. Node.js fires them up to 1 ms early. */
+const earliestMs = 1
+const latestMs = 4
 
 /**
- * A clock that a test can set, and that runs on from there. Setting it beyond a timer fires the timer.
+ * The system's clock, except that a test can set it, and that it runs on from there. Like the system's, it notices
+ * within a second that it was set. Its timers are early or late by a random time, which `seed` determines.
  */
 export class TestClock implements Clock {
   #offsetMs = 0
-  readonly #rearms = new Set<() => void>()
+  readonly #clock: Clock
   readonly #haste: number
 
   /** @param haste divides the waits of `after` */
-  constructor(start?: Date, haste = 1) {
+  constructor(start?: Date, haste = 1, seed = 1) {
+    const random = new Random(seed)
     this.#haste = haste
+    this.#clock = createSystemClock({
+      wallMs: () => Date.now() + this.#offsetMs,
+      startTimer(waitMs, callback) {
+        const jitterMs = random.int(-earliestMs, latestMs)
+        const timer = setTimeout(callback, Math.max(0, waitMs + jitterMs)).unref()
+        return () => clearTimeout(timer)
+      },
+    })
     if (start) this.set(start)
   }
 
   now(): Date {
-    return new Date(Date.now() + this.#offsetMs)
+    return this.#clock.now()
   }
 
   /** Sets the current time. */
   set(instant: Date): void {
     this.#offsetMs = instant.getTime() - Date.now()
-    for (const rearm of [...this.#rearms]) rearm()
   }
 
   at(instant: Date, callback: () => void): () => void {
-    let timer: NodeJS.Timeout
-    const cancel = () => {
-      clearTimeout(timer)
-      this.#rearms.delete(arm)
-    }
-    const fire = () => {
-      if (this.now() < instant) return arm()
-      cancel()
-      callback()
-    }
-    const arm = () => {
-      clearTimeout(timer)
-      const waitMs = Math.min(2_147_483_647, Math.max(0, instant.getTime() - this.now().getTime()))
-      timer = setTimeout(fire, waitMs)
-      timer.unref()
-    }
-    this.#rearms.add(arm)
-    arm()
-    return cancel
+    return this.#clock.at(instant, callback)
   }
 
   after(waitMs: number, callback: () => void): () => void {
-    return systemClock.after(waitMs / this.#haste, callback)
+    return this.#clock.after(waitMs / this.#haste, callback)
   }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.ts'
 import { type Month, monthOf, resetsAt } from '../month.ts'
 import { type Transitions, transition } from '../transitions.ts'
 import type { ApiKeyCount, UsageMessage } from './event-bus.ts'
+import type { RereadQueue } from './reread-queue.ts'
 
 /** An account's counts for one month, without its removed keys. */
 export interface UsageSnapshot {
@@ -38,7 +39,7 @@ const transitions: Transitions<HubState> = {
 /**
  * One account's live counts on this server, shared by all its watchers.
  *
- *   idle ──(a read is requested)──▶ due ──(microtask)──▶ reading ──(ended)──▶ idle
+ *   idle ──(a read is requested)──▶ due ──(its turn)───▶ reading ──(ended)──▶ idle
  *                                   ▲ ▲                   │     │
  *          (the current read ended) │ │                   │     └──(failed, must succeed)──▶ retrying
  *                          outdated─┘ │                   │                                     │
@@ -48,7 +49,9 @@ const transitions: Transitions<HubState> = {
  *   Every state but `closed` may become `closed`.
  *
  * Reads are requested by new watchers, changed keys or plans, a new month, and counts in doubt. One read runs at a
- * time; a request during a read needs another one, because the current one may have missed what it is about.
+ * time; a request during a read needs another one, because the current one may have missed what it is about. Reads that
+ * new watchers wait for start at once. The others take turns with those of other hubs, because one message may concern
+ * all of them.
  *
  * Counts only grow within a month, so messages and reads may arrive in any order: the larger count wins. Each entry
  * carries the hub's version at which it last changed. A watcher remembers only the version it has seen, however slowly
@@ -58,6 +61,7 @@ export class AccountHub {
   readonly accountId: string
   readonly #store: LiveUsageStore
   readonly #clock: Clock
+  readonly #rereads: RereadQueue
   readonly #watchers = new Set<() => void>()
   #state: HubState = 'idle'
   #month: Month
@@ -74,10 +78,11 @@ export class AccountHub {
   #cancelMonthTimer = () => {}
   #cancelRetry = () => {}
 
-  constructor(accountId: string, store: LiveUsageStore, clock: Clock) {
+  constructor(accountId: string, store: LiveUsageStore, clock: Clock, rereads: RereadQueue) {
     this.accountId = accountId
     this.#store = store
     this.#clock = clock
+    this.#rereads = rereads
     this.#month = monthOf(clock.now())
     this.#refreshWhenMonthEnds()
   }
@@ -132,6 +137,7 @@ export class AccountHub {
     this.#enter('closed')
     this.#cancelMonthTimer()
     this.#cancelRetry()
+    this.#rereads.remove(this.#readIfDue)
     for (const { resolve } of this.#next.readers) resolve()
   }
 
@@ -158,16 +164,24 @@ export class AccountHub {
 
   #requestRead(): void {
     if (this.#state === 'reading') this.#enter('outdated')
+    else if (this.#state === 'due') this.#readInTurn()
     else if (this.#state === 'idle' || this.#state === 'retrying') this.#scheduleRead()
   }
 
-  /** In a microtask, so that all requests made together share one read. */
   #scheduleRead(): void {
     this.#cancelRetry()
     this.#enter('due')
-    queueMicrotask(() => {
-      if (this.#state === 'due') void this.#read()
-    })
+    this.#readInTurn()
+  }
+
+  /** In a microtask at the earliest, so that all requests made together share one read. */
+  #readInTurn(): void {
+    if (this.#next.readers.length > 0) queueMicrotask(this.#readIfDue)
+    else this.#rereads.add(this.#readIfDue)
+  }
+
+  #readIfDue = async (): Promise<void> => {
+    if (this.#state === 'due') await this.#read()
   }
 
   async #read(): Promise<void> {
@@ -211,8 +225,9 @@ export class AccountHub {
       this.#month = month
       this.#account = { calls: 0, quota: null }
       this.#apiKeys.clear()
-      if (this.#state !== 'closed') this.#refreshWhenMonthEnds()
     }
+    // Also in the same month: the timer may have fired, and the clock been set back since.
+    if (this.#state !== 'closed') this.#refreshWhenMonthEnds()
     this.#version++
     const listChanged = this.#mergeRead(usage)
     if (!newMonth) for (const counted of this.#countedDuringRead) this.#mergeCounted(counted)

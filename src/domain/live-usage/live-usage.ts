@@ -1,8 +1,10 @@
 import type { Clock } from '../../clock.ts'
+import { fixedLimits } from '../../limits.ts'
 import type { Charge } from '../metering/usage-store.ts'
 import type { Month } from '../month.ts'
 import { AccountHub, type LiveUsageStore } from './account-hub.ts'
 import { accountTopic, type EventBus, everyAccountTopic, type UsageMessage } from './event-bus.ts'
+import { RereadQueue } from './reread-queue.ts'
 import { Watcher } from './watcher.ts'
 
 export interface WatchOptions {
@@ -22,6 +24,8 @@ export interface LiveUsageOptions {
   intervalMs: number
   /** A commit whose answer was lost may still happen within this long. */
   lateCommitMs: number
+  /** A random number from 0 to 1. */
+  random?: () => number
 }
 
 /** Counts in doubt are read from the database no more often than this, however many commits fail. */
@@ -42,6 +46,8 @@ export class LiveUsage {
   readonly #bus: EventBus | undefined
   readonly #clock: Clock
   readonly #intervalMs: number
+  readonly #random: () => number
+  readonly #rereads = new RereadQueue(fixedLimits.rereadsAtOnce)
   readonly #hubs = new Map<string, { hub: AccountHub; unsubscribe: () => void }>()
   readonly #unsubscribe: () => void
   /** Watchers with something new to read, in the order in which it arrived. */
@@ -49,12 +55,16 @@ export class LiveUsage {
   readonly #inDoubtRounds: number
   #roundsLeft = 0
   #cancelRound: (() => void) | undefined
+  /** Messages to all hubs that are to be passed on, with what prevents it. */
+  readonly #delayed = new Map<UsageMessage['kind'], () => void>()
 
-  constructor({ store, bus, clock, intervalMs, lateCommitMs }: LiveUsageOptions) {
+  constructor(options: LiveUsageOptions) {
+    const { store, bus, clock, intervalMs, lateCommitMs, random = Math.random } = options
     this.#store = store
     this.#bus = bus
     this.#clock = clock
     this.#intervalMs = intervalMs
+    this.#random = random
     this.#inDoubtRounds = 1 + Math.ceil(lateCommitMs / inDoubtEveryMs)
     this.#unsubscribe = this.#subscribe(everyAccountTopic, (message) => this.#receiveForAll(message))
   }
@@ -115,8 +125,17 @@ export class LiveUsage {
     this.#bus?.publish(everyAccountTopic, message)
   }
 
+  /**
+   * After a random time, because every server hears it, and each would read the database for all of its hubs. A message
+   * that waits already stands for those that follow.
+   */
   #receiveForAll(message: UsageMessage): void {
-    for (const { hub } of this.#hubs.values()) hub.receive(message)
+    if (this.#hubs.size === 0 || this.#delayed.has(message.kind)) return
+    const cancel = this.#clock.after(this.#random() * fixedLimits.rereadSpreadMs, () => {
+      this.#delayed.delete(message.kind)
+      for (const { hub } of this.#hubs.values()) hub.receive(message)
+    })
+    this.#delayed.set(message.kind, cancel)
   }
 
   #subscribe(topic: string, listener: (message: UsageMessage) => void): () => void {
@@ -158,6 +177,7 @@ export class LiveUsage {
   /** Closes the hubs and leaves the bus. The transports end their subscribers. */
   close(): void {
     this.#cancelRound?.()
+    for (const cancel of this.#delayed.values()) cancel()
     this.#unsubscribe()
     for (const { hub, unsubscribe } of this.#hubs.values()) {
       unsubscribe()
@@ -185,7 +205,7 @@ export class LiveUsage {
 
   /** Subscribes before the hub's first read, so that no count falls between the two. */
   #openHub(accountId: string): { hub: AccountHub; unsubscribe: () => void } {
-    const hub = new AccountHub(accountId, this.#store, this.#clock)
+    const hub = new AccountHub(accountId, this.#store, this.#clock, this.#rereads)
     const unsubscribe = this.#subscribe(accountTopic(accountId), (message) => hub.receive(message))
     const entry = { hub, unsubscribe }
     this.#hubs.set(accountId, entry)

@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts'
+import { type Clock, elapsedMs } from '../../clock.ts'
 import { UnauthenticatedError, UnavailableError } from '../../errors.ts'
 import { type Transitions, transition } from '../transitions.ts'
 import type { AccountHub, LiveUsageEvent } from './account-hub.ts'
@@ -47,6 +47,7 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
   #hub: AccountHub | undefined
   /** The hub's version that the subscriber has seen. */
   #seen = 0
+  /** When the interval since the last event ends, on the monotonic clock: the wall clock may be set. */
   #nextAtMs = 0
   #pausing = false
   /** Reads that wait for an event, oldest first. */
@@ -115,17 +116,17 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
     const { clock, intervalMs, apiKeyIds, schedule } = this.#options
     const next = this.#hub?.since(this.#seen, apiKeyIds)
     if (!next) return
-    const now = clock.now().getTime()
-    if (now < this.#nextAtMs) {
+    const nowMs = elapsedMs()
+    if (nowMs < this.#nextAtMs) {
       this.#pausing = true
-      this.#cancelPause = clock.at(new Date(this.#nextAtMs), () => {
+      this.#cancelPause = clock.after(Math.ceil(this.#nextAtMs - nowMs), () => {
         this.#pausing = false
         schedule(this.#deliver)
       })
       return
     }
     this.#seen = next.version
-    this.#nextAtMs = now + intervalMs
+    this.#nextAtMs = nowMs + intervalMs
     this.#readers.shift()?.resolve({ done: false, value: next.event })
   }
 

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { type Clock, systemClock } from '../../../src/clock.ts'
+import { type Clock, createSystemClock } from '../../../src/clock.ts'
 import {
   AccountHub,
   type LiveUsageStore,
   type UsageSnapshot,
 } from '../../../src/domain/live-usage/account-hub.ts'
+
+import { RereadQueue } from '../../../src/domain/live-usage/reread-queue.ts'
 
 const month = '2026-11'
 
@@ -36,7 +38,7 @@ const usageOf = (calls: number): UsageSnapshot => ({
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 function hubOver(store: LiveUsageStore, clock: Clock = new HeldClock()) {
-  const hub = new AccountHub('account', store, clock)
+  const hub = new AccountHub('account', store, clock, new RereadQueue(1))
   return { hub, callsSeen: () => hub.since(0, undefined)?.event.account.calls }
 }
 
@@ -132,7 +134,7 @@ describe('an account hub', () => {
 
   it('lets go of those who wait, and reads nothing more, once it is closed', async () => {
     const store = new HeldStore()
-    const { hub } = hubOver(store, { ...systemClock, at: () => () => {} })
+    const { hub } = hubOver(store, { ...createSystemClock(), at: () => () => {} })
     const reading = hub.watch(() => {})
     await turn()
     const waiting = hub.watch(() => {})

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Clock, systemClock } from '../../../src/clock.ts'
+import { type Clock, createSystemClock } from '../../../src/clock.ts'
 import { Meter, type MeterOptions } from '../../../src/domain/metering/meter.ts'
 import type { CallGroup, Charge, UsageStore } from '../../../src/domain/metering/usage-store.ts'
 import { generateSecret } from '../../../src/domain/secret.ts'
@@ -32,8 +32,8 @@ class HeldStore implements UsageStore {
 /** A clock whose timers fire when the test says so. */
 class HeldClock implements Clock {
   readonly timers: { waitMs: number; callback: () => void }[] = []
-  now = systemClock.now
-  at = systemClock.at
+  now = () => new Date()
+  at = () => () => {}
 
   after(waitMs: number, callback: () => void): () => void {
     const timer = { waitMs, callback }
@@ -62,7 +62,7 @@ async function endCommits(store: HeldStore, from: number, to: number): Promise<v
 
 function meterOver(store: UsageStore, options: Partial<MeterOptions> = {}) {
   const told = { counted: () => {}, inDoubt: () => {} }
-  return new Meter({ store, clock: systemClock, timeoutMs: 10_000, ...told, ...options })
+  return new Meter({ store, clock: createSystemClock(), timeoutMs: 10_000, ...told, ...options })
 }
 
 describe('the meter', () => {

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import type { LiveUsageStore, UsageSnapshot } from '../../../src/domain/live-usage/account-hub.ts'
+import { LiveUsage } from '../../../src/domain/live-usage/live-usage.ts'
+import { TestClock } from '../../support/clock.ts'
+
+const apiKeyId = 'key'
+
+/** A store that knows how often one key was called in each month. */
+class CountingStore implements LiveUsageStore {
+  calls = 0
+
+  async readUsage(): Promise<UsageSnapshot> {
+    const { calls } = this
+    return { account: { calls, quota: null }, apiKeys: [{ apiKeyId, calls, lastCallAt: null }] }
+  }
+}
+
+function liveUsageWith(clock: TestClock) {
+  const store = new CountingStore()
+  const liveUsage = new LiveUsage({ store, clock, intervalMs: 20, lateCommitMs: 0 })
+  return { store, liveUsage }
+}
+
+describe('a watcher', () => {
+  it('goes on receiving counts when the clock is set back', async () => {
+    const clock = new TestClock()
+    const { store, liveUsage } = liveUsageWith(clock)
+    const watcher = liveUsage.watch({ accountId: 'account' })
+    await watcher.next()
+    clock.set(new Date(clock.now().getTime() - 60_000))
+    store.calls = 1
+    liveUsage.accountChanged('account')
+    expect((await watcher.next()).value).toMatchObject({ account: { calls: 1 } })
+    liveUsage.close()
+  }, 10_000)
+
+  it('has at least the interval between two events', async () => {
+    const { store, liveUsage } = liveUsageWith(new TestClock())
+    const watcher = liveUsage.watch({ accountId: 'account' })
+    await watcher.next()
+    const startMs = performance.now()
+    for (let event = 1; event <= 5; event++) {
+      store.calls = event
+      liveUsage.accountChanged('account')
+      await watcher.next()
+      expect(performance.now() - startMs).toBeGreaterThanOrEqual(event * 20 - 1)
+    }
+    liveUsage.close()
+  })
+
+  it('sees the new month without a call, all of 500 accounts', async () => {
+    const clock = new TestClock(new Date('2027-01-31T23:59:59.800Z'))
+    const { liveUsage } = liveUsageWith(clock)
+    const watchers = Array.from({ length: 500 }, (_, i) => liveUsage.watch({ accountId: `account-${i}` }))
+    await Promise.all(watchers.map((watcher) => watcher.next()))
+    const events = await Promise.all(watchers.map((watcher) => watcher.next()))
+    expect(events.filter(({ value }) => value?.month !== '2027-02')).toEqual([])
+    liveUsage.close()
+  }, 10_000)
+})
