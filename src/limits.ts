@@ -59,6 +59,21 @@ export const operationLimits = {
   breadth: 300,
   /** Rows of a list count as often as the list may have them. */
   cost: 10_000,
+  /** Characters of an alias. A response repeats it for every row of a list. */
+  aliasLength: 128,
+  /** Lists, objects and scalars in the variables. A full batch of metered calls has about 3,000. */
+  variableValues: 10_000,
+} as const
+
+/** Limits on what a response says about errors, so that a refusal is never much larger than the request. */
+export const errorLimits = {
+  /** Errors in a response; also the errors in variables and documents after which checking stops. */
+  errors: 50,
+  messageLength: 1_000,
+  /** Places in the document that an error names. */
+  locations: 10,
+  /** Broken rules that an InvalidInputError lists. */
+  issues: 50,
 } as const
 
 /** Limits on the lists of one operation. The schema's descriptions name them to callers. */
@@ -99,6 +114,11 @@ export const fixedLimits = {
    * something to read, and every other client would wait.
    */
   messagesPerTurn: 256,
+  /**
+   * The number of values in an operation's variables times their length, above which checking stops at the first
+   * error: each error quotes the value around it.
+   */
+  variablesWeight: 4_000_000,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
 } as const

@@ -11,9 +11,9 @@ import {
   validate,
 } from 'graphql'
 import { QueryTooComplexError } from '../errors.ts'
-import { operationLimits } from '../limits.ts'
+import { errorLimits, operationLimits } from '../limits.ts'
 
-const { tokens, aliases, directives } = operationLimits
+const { tokens, aliases, aliasLength, directives } = operationLimits
 
 /** The package's own errors have no code. */
 function refuse(reason: string): () => never {
@@ -22,7 +22,16 @@ function refuse(reason: string): () => never {
   }
 }
 
+/** A response repeats an alias for every row of a list. */
+const aliasLengthRule: ValidationRule = () => ({
+  Field: ({ alias }) => {
+    if (alias && alias.value.length > aliasLength)
+      throw tooComplex(`has an alias of more than ${aliasLength} characters`)
+  },
+})
+
 const limitRules: readonly ValidationRule[] = [
+  aliasLengthRule,
   maxAliasesRule({ n: aliases, allowList: [], onReject: [refuse(`has more than ${aliases} aliases`)] }),
   maxDirectivesRule({ n: directives, onReject: [refuse(`has more than ${directives} directives`)] }),
 ]
@@ -53,7 +62,8 @@ export function validateDocument(
 ): readonly GraphQLError[] {
   const rules = [...limitRules, ...specifiedRules, ...(explorable ? [] : [NoSchemaIntrospectionCustomRule])]
   try {
-    return validate(schema, document, rules, { hideSuggestions: !explorable }).map((error) =>
+    const options = { hideSuggestions: !explorable, maxErrors: errorLimits.errors }
+    return validate(schema, document, rules, options).map((error) =>
       // GraphQL stops where comparing fields of the same name with each other takes too long.
       error.message === 'Validation aborted.' ? tooComplex('repeats the same fields too often') : error,
     )
@@ -68,7 +78,8 @@ function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && error.message.includes('call stack')
 }
 
-function tooComplex(reason: string): GraphQLError {
+/** The error for an operation beyond a limit. `reason` continues "The operation". */
+export function tooComplex(reason: string): GraphQLError {
   const originalError = new QueryTooComplexError(
     `The operation ${reason}. Ask for less, or in several operations.`,
   )
