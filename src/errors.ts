@@ -1,4 +1,4 @@
-import { fixedLimits } from './limits.ts'
+import { errorLimits } from './limits.ts'
 
 /** The codes of all errors; docs/errors.md explains each and what to do about it. */
 export type LatchkeyErrorCode =
@@ -18,12 +18,6 @@ export interface InputIssue {
   message: string
 }
 
-/** A text of an error within `errorMessageLength`. */
-export function shortened(text: string): string {
-  const { errorMessageLength } = fixedLimits
-  return text.length > errorMessageLength ? `${text.slice(0, errorMessageLength)}…` : text
-}
-
 /**
  * The base of all errors meant for callers. `message` is written for the caller and reveals nothing internal. The
  * internal error is the `cause`, which is only logged.
@@ -32,7 +26,7 @@ export abstract class LatchkeyError extends Error {
   abstract readonly code: LatchkeyErrorCode
 
   constructor(message: string, options?: ErrorOptions) {
-    super(shortened(message), options)
+    super(shortenedMessage(message), options)
     this.name = new.target.name
   }
 }
@@ -52,16 +46,28 @@ export class InvalidInputError extends LatchkeyError {
   readonly code = 'BAD_USER_INPUT'
   readonly issues: InputIssue[]
 
+  /** Lists at most `errorLimits.issues`, and then how many there are beyond. */
   constructor(issues: InputIssue[], options?: ErrorOptions) {
+    const listed = issues.slice(0, errorLimits.issues).map(shortened)
+    const more = issues.length - listed.length
+    if (more > 0) listed.push({ path: [], message: `${more} more problems are not listed.` })
     super(
-      issues.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; '),
+      listed.map(({ path, message }) => (path.length ? `${path.join('.')}: ${message}` : message)).join('; '),
       options,
     )
-    this.issues = issues.map(({ path, message }) => ({
-      path: path.map(shortened),
-      message: shortened(message),
-    }))
+    this.issues = listed
   }
+}
+
+/** Messages and paths may quote the client. */
+function shortened({ path, message }: InputIssue): InputIssue {
+  return { path: path.map(shortenedMessage), message: shortenedMessage(message) }
+}
+
+/** A message of at most `errorLimits.messageLength` characters. */
+export function shortenedMessage(message: string): string {
+  const { messageLength } = errorLimits
+  return message.length <= messageLength ? message : `${message.slice(0, messageLength - 1)}…`
 }
 
 /** Unknown, removed, or another account's. Callers cannot tell which. */

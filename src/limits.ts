@@ -59,6 +59,22 @@ export const operationLimits = {
   breadth: 300,
   /** Rows of a list count as often as the list may have them. */
   cost: 10_000,
+  /** Characters of an alias. A response repeats it for every row of a list. */
+  aliasLength: 128,
+  /** Lists, objects and scalars in the variables. A full batch of metered calls has about 3,000. */
+  variableValues: 10_000,
+} as const
+
+/** Limits on what a response says about errors, so that a refusal is never much larger than the request. */
+export const errorLimits = {
+  /** Errors in a response; also the errors in variables and documents after which checking stops. */
+  errors: 50,
+  /** Characters of a message, and of each name in it. Messages of libraries repeat what the client sent. */
+  messageLength: 1_000,
+  /** Places in the document that an error names. */
+  locations: 10,
+  /** Broken rules that an InvalidInputError lists. */
+  issues: 50,
 } as const
 
 /** Limits on the lists of one operation. The schema's descriptions name them to callers. */
@@ -106,10 +122,13 @@ export const fixedLimits = {
   rereadsAtOnce: 4,
   /** Servers spread these reads over this time, because all of them hear of it at once. */
   rereadSpreadMs: 200,
+  /**
+   * The number of values in an operation's variables times their length, above which checking stops at the first
+   * error: each error quotes the value around it.
+   */
+  variablesWeight: 4_000_000,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
-  /** Characters of an error's message, and of each name in it. Messages of libraries repeat what the client sent. */
-  errorMessageLength: 1_000,
   /** Characters of a line of the log. A longer one is cut: its texts and lists to the next two limits. */
   logLineLength: 16_384,
   loggedTextLength: 1_000,

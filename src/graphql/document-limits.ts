@@ -14,9 +14,9 @@ import {
   validate,
 } from 'graphql'
 import { QueryTooComplexError } from '../errors.ts'
-import { operationLimits } from '../limits.ts'
+import { errorLimits, operationLimits } from '../limits.ts'
 
-const { tokens, aliases, directives } = operationLimits
+const { tokens, aliases, aliasLength, directives } = operationLimits
 
 /** The package's own errors have no code. */
 function refuse(reason: string): () => never {
@@ -25,7 +25,16 @@ function refuse(reason: string): () => never {
   }
 }
 
+/** A response repeats an alias for every row of a list. */
+const aliasLengthRule: ValidationRule = () => ({
+  Field: ({ alias }) => {
+    if (alias && alias.value.length > aliasLength)
+      throw tooComplex(`has an alias of more than ${aliasLength} characters`)
+  },
+})
+
 const limitRules: readonly ValidationRule[] = [
+  aliasLengthRule,
   maxAliasesRule({ n: aliases, allowList: [], onReject: [refuse(`has more than ${aliases} aliases`)] }),
   maxDirectivesRule({ n: directives, onReject: [refuse(`has more than ${directives} directives`)] }),
 ]
@@ -56,7 +65,8 @@ export function validateDocument(
 ): readonly GraphQLError[] {
   const rules = [...limitRules, ...specifiedRules, ...(explorable ? [] : [NoSchemaIntrospectionCustomRule])]
   try {
-    return validate(schema, document, rules, { hideSuggestions: !explorable }).map((error) =>
+    const options = { hideSuggestions: !explorable, maxErrors: errorLimits.errors }
+    return validate(schema, document, rules, options).map((error) =>
       // GraphQL stops where comparing fields of the same name takes too long. The error has no code and no class.
       error.message === 'Validation aborted.' ? tooComplex('repeats the same fields too often') : error,
     )
@@ -80,7 +90,8 @@ function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && error.message.includes('call stack')
 }
 
-function tooComplex(reason: string): GraphQLError {
+/** The error for an operation beyond a limit. `reason` continues "The operation". */
+export function tooComplex(reason: string): GraphQLError {
   const originalError = new QueryTooComplexError(
     `The operation ${reason}. Ask for less, or in several operations.`,
   )

@@ -4,7 +4,6 @@ import {
   type ExecutionResult,
   GraphQLError,
   type GraphQLSchema,
-  subscribe,
 } from 'graphql'
 import { LRUCache } from 'lru-cache'
 import type { Principal } from '../domain/principal.ts'
@@ -126,14 +125,12 @@ export class GraphQLEngine {
   }
 
   /** Starts a subscription. The errors of its events are not masked yet. */
-  subscribe(
-    args: ExecutionArgs,
-  ): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
-    return subscribe(args)
+  subscribe(args: PreparedArgs): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+    return args.prepared.subscribe(args)
   }
 
   #masked(result: ExecutionResult): ExecutionResult {
     if (!result.errors) return result
-    return { ...result, errors: result.errors.map((error) => this.#options.errorMask.mask(error)) }
+    return { ...result, errors: this.#options.errorMask.maskAll(result.errors) }
   }
 }

@@ -54,7 +54,7 @@ export async function answerJsonPost(
   const prepared = engine.prepare(request)
   if (!('document' in prepared)) {
     // The specification wants 200 for an invalid document where the client takes nothing but application/json.
-    sendResult(response, { errors: prepared.map(errorMask.mask) }, type, record, type === json ? 200 : 400)
+    sendResult(response, { errors: errorMask.maskAll(prepared) }, type, record, type === json ? 200 : 400)
     return true
   }
   record.noteOperation(prepared.label)

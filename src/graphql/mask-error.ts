@@ -1,7 +1,14 @@
 import { PothosValidationError } from '@pothos/core'
 import { GraphQLError, type GraphQLErrorOptions } from 'graphql'
-import { InternalError, InvalidInputError, LatchkeyError, shortened, UnavailableError } from '../errors.ts'
+import {
+  InternalError,
+  InvalidInputError,
+  LatchkeyError,
+  shortenedMessage,
+  UnavailableError,
+} from '../errors.ts'
 import { extensionsOf } from '../http/respond.ts'
+import { errorLimits } from '../limits.ts'
 import type { Logger } from '../log.ts'
 
 export interface ErrorMaskOptions {
@@ -16,6 +23,8 @@ export interface ErrorMask {
   toCaller(error: unknown): LatchkeyError
   /** The same as a GraphQL error, with its place in the operation. */
   mask(error: unknown): GraphQLError
+  /** The same for the errors of a response, of which it lists at most `errorLimits.errors`. */
+  maskAll(errors: readonly unknown[]): readonly GraphQLError[]
 }
 
 export function createErrorMask({ log, isUnavailable }: ErrorMaskOptions): ErrorMask {
@@ -58,14 +67,24 @@ export function createErrorMask({ log, isUnavailable }: ErrorMaskOptions): Error
     if (error instanceof GraphQLError && (!origin || origin instanceof GraphQLError))
       return asBadUserInput(error)
     const shown = toCaller(origin)
-    return new GraphQLError(shown.message, {
+    return new GraphQLError(shortenedMessage(shown.message), {
       ...placeOf(error),
       originalError: shown,
       extensions: extensionsOf(shown),
     })
   }
 
-  return { toCaller, mask }
+  function maskAll(errors: readonly unknown[]): readonly GraphQLError[] {
+    const most = errorLimits.errors
+    // One more may say that there are others: GraphQL's last error does, and so does this one's.
+    if (errors.length <= most + 1) return errors.map(mask)
+    const listed = errors.slice(0, most).map(mask)
+    const { extensions, originalError = null } = listed[0] ?? {}
+    const more = `${errors.length - most} more errors are not listed.`
+    return [...listed, new GraphQLError(more, { originalError, extensions: { code: extensions?.code } })]
+  }
+
+  return { toCaller, mask, maskAll }
 }
 
 function isMasked(error: unknown): error is GraphQLError {
@@ -80,11 +99,17 @@ function isMasked(error: unknown): error is GraphQLError {
 function placeOf(error: unknown): GraphQLErrorOptions {
   if (!(error instanceof GraphQLError)) return {}
   const { nodes, source, positions, path } = error
-  return { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, path: path ?? null }
+  const { locations } = errorLimits
+  return {
+    nodes: nodes?.slice(0, locations) ?? null,
+    source: source ?? null,
+    positions: positions?.slice(0, locations) ?? null,
+    path: path ?? null,
+  }
 }
 
 function asBadUserInput(error: GraphQLError): GraphQLError {
-  return new GraphQLError(shortened(error.message), {
+  return new GraphQLError(shortenedMessage(error.message), {
     ...placeOf(error),
     extensions: { code: 'BAD_USER_INPUT' },
   })

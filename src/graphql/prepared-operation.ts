@@ -3,16 +3,23 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   execute,
+  type FieldNode,
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
+  getVariableValues,
   Kind,
   type OperationDefinitionNode,
+  subscribe,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
-import type { Principal } from '../domain/principal.ts'
+import { hasScope, type Principal } from '../domain/principal.ts'
+import { operationLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
+import { meteringScope, scopeError } from '../schema/scope-errors.ts'
+import { tooComplex } from './document-limits.ts'
 import { operationLabel } from './operation-log.ts'
+import { checkFor, mayReportEveryError, type VariablesCheck } from './variables.ts'
 
 export type MaybePromise<T> = T | Promise<T>
 
@@ -61,14 +68,47 @@ export class PreparedOperation {
     return context
   }
 
-  /** Executes it with arguments that `GraphQLEngine.argsOf` made for it. */
+  /** Executes a query or mutation with arguments that `GraphQLEngine.argsOf` made for it. */
   execute(args: ExecutionArgs): MaybePromise<ExecutionResult> {
+    // Before the variables, which are most of what a metering operation consists of.
+    const refusal = this.#contexts && this.#refusalFor(args.contextValue as Context)
+    if (refusal) return refusal
+    const check = checkFor(args.variableValues)
+    if (check.isTooLarge) return variablesTooLarge
     if (this.#mayCompile && ++this.#runs === compileAtRun) this.#compile(args.operationName ?? undefined)
-    if (!this.#compiled) return execute(args)
+    if (!this.#compiled || !this.#mayCheckCompiled(args, check)) return execute(withMaxErrors(args, check))
     const result = this.#compiled(undefined, args.contextValue, args.variableValues ?? {})
     if (result instanceof Promise) return result.then((settled) => this.#withOwnErrors(settled))
     // The compiled code rejected the variables and has executed nothing. The interpreter's messages say why.
-    return 'data' in result ? this.#withOwnErrors(result) : execute(args)
+    return 'data' in result ? this.#withOwnErrors(result) : execute(withMaxErrors(args, check))
+  }
+
+  /** Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it. */
+  subscribe(
+    args: ExecutionArgs,
+  ): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+    const check = checkFor(args.variableValues)
+    return check.isTooLarge ? variablesTooLarge : subscribe(withMaxErrors(args, check))
+  }
+
+  /** Whether compiled code may check the variables: it does not stop at any number of errors. */
+  #mayCheckCompiled({ variableValues }: ExecutionArgs, check: VariablesCheck): boolean {
+    if (mayReportEveryError(check)) return true
+    const definitions = this.operation?.variableDefinitions ?? []
+    const { errors } = getVariableValues(this.#schema, definitions, variableValues ?? {}, { maxErrors: 1 })
+    return errors === undefined
+  }
+
+  /** Why a principal may not meter. Every top-level field is a metering one, and none of them may be null. */
+  #refusalFor({ principal }: Context): ExecutionResult | undefined {
+    if (principal && hasScope(principal, meteringScope)) return undefined
+    const originalError = scopeError(principal, [meteringScope])
+    const field = this.operation?.selectionSet.selections[0] as FieldNode
+    const path = [(field.alias ?? field.name).value]
+    return {
+      data: null,
+      errors: [new GraphQLError(originalError.message, { nodes: field, path, originalError })],
+    }
   }
 
   /** Turns the compiled code's errors, which know their line and column but no source, into GraphQL's own. */
@@ -95,6 +135,14 @@ export class PreparedOperation {
     const compiled = compileQuery(this.#schema, this.document, operationName)
     if (isCompiledQuery(compiled)) this.#compiled = compiled.query
   }
+}
+
+const variablesTooLarge: ExecutionResult = {
+  errors: [tooComplex(`has more than ${operationLimits.variableValues} values in its variables`)],
+}
+
+function withMaxErrors(args: ExecutionArgs, { maxErrors }: VariablesCheck): ExecutionArgs {
+  return { ...args, options: { maxCoercionErrors: maxErrors } }
 }
 
 /**

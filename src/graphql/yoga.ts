@@ -126,7 +126,7 @@ function useErrorStatus(errorMask: ErrorMask, invalidDocuments: InvalidDocuments
     onResultProcess({ result, setResult, serverContext }) {
       if (!('errors' in result) || !result.errors) return
       const { record } = serverContext as unknown as YogaContext
-      const errors = result.errors.map((error) => masked(errorMask, error))
+      const errors = errorMask.maskAll(result.errors).map((error, i) => keepHttp(error, result.errors?.[i]))
       record.noteErrors(errors)
       if (!('data' in result))
         for (const { extensions } of errors) {
@@ -141,7 +141,10 @@ function useErrorStatus(errorMask: ErrorMask, invalidDocuments: InvalidDocuments
 
 /** Masks an error, and keeps the status and the headers that Yoga wants to refuse a request with. */
 function masked(errorMask: ErrorMask, error: unknown): GraphQLError {
-  const result = errorMask.mask(error)
+  return keepHttp(errorMask.mask(error), error)
+}
+
+function keepHttp(result: GraphQLError, error: unknown): GraphQLError {
   if (error instanceof GraphQLError && error.extensions.http) result.extensions.http = error.extensions.http
   return result
 }

@@ -9,13 +9,14 @@ import { GraphQLDateTime, GraphQLSafeInt } from 'graphql-scalars'
 import { z } from 'zod'
 import type { Month } from '../domain/month.ts'
 import { hasScope, type Scope } from '../domain/principal.ts'
-import { ForbiddenError, InvalidInputError, QueryTooComplexError, UnauthenticatedError } from '../errors.ts'
+import { InvalidInputError, QueryTooComplexError } from '../errors.ts'
 import type PrismaTypes from '../generated/pothos.ts'
 import { getDatamodel } from '../generated/pothos.ts'
 import { listLimits, operationLimits } from '../limits.ts'
 import type { Context } from './context.ts'
 import { globalIdOf, type NodeType, parseGlobalId } from './global-id.ts'
 import { MonthScalar } from './month-scalar.ts'
+import { scopeError } from './scope-errors.ts'
 
 const { depth, breadth, cost } = operationLimits
 
@@ -60,11 +61,8 @@ export const builder = new SchemaBuilder<{
       authenticated: principal !== null,
       scope: (scope) => principal !== null && hasScope(principal, scope),
     }),
-    unauthorizedError: (_parent, { principal }, _info, result) => {
-      if (!principal) return new UnauthenticatedError('Send a bearer token: Authorization: Bearer <token>.')
-      const needed = scopesMissing(result.failure).join(', ')
-      return new ForbiddenError(`The token lacks the scope that this needs: ${needed}.`)
-    },
+    unauthorizedError: (_parent, { principal }, _info, { failure }) =>
+      scopeError(principal, scopesMissing(failure)),
   },
   validation: {
     validationError: ({ issues }) =>

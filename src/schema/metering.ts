@@ -4,6 +4,7 @@ import { resetsAt } from '../domain/month.ts'
 import { listLimits } from '../limits.ts'
 import { builder } from './builder.ts'
 import { globalIdOf } from './global-id.ts'
+import { meteringScope } from './scope-errors.ts'
 import { AccountUsage } from './usage.ts'
 
 const ApiCallDecisionCode = builder.enumType('ApiCallDecisionCode', {
@@ -116,7 +117,7 @@ builder.mutationField('meterApiCall', (t) =>
     type: ApiCallDecision,
     description:
       'Decide whether a key may make an API call, and count the call if it may. For gateways (scope calls:meter).',
-    authScopes: { scope: 'calls:meter' },
+    authScopes: { scope: meteringScope },
     extensions: { metering: true },
     args: {
       input: t.arg({ type: MeterApiCallInput, required: true, description: 'The call to decide.' }),
@@ -132,7 +133,7 @@ builder.mutationField('meterApiCalls', (t) =>
   t.field({
     type: MeterApiCallsPayload,
     description: 'Decide up to 1,000 calls at once. For gateways (scope calls:meter).',
-    authScopes: { scope: 'calls:meter' },
+    authScopes: { scope: meteringScope },
     extensions: { metering: true },
     args: {
       input: t.arg({ type: MeterApiCallsInput, required: true, description: 'The calls to decide.' }),

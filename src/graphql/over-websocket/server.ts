@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { ExecutionArgs, FormattedExecutionResult, GraphQLError } from 'graphql'
+import type { FormattedExecutionResult, GraphQLError } from 'graphql'
 import {
   CloseCode,
   handleProtocols,
@@ -93,13 +93,13 @@ export class GraphQLOverWebSocket {
     this.#protocol = makeServer<ConnectionParams, Connection>({
       connectionInitWaitTimeout: limits.connectionInitMs,
       execute: (args) => engine.execute(args as PreparedArgs),
-      subscribe: (args) => engine.subscribe(args as ExecutionArgs),
+      subscribe: (args) => engine.subscribe(args as PreparedArgs),
       onConnect: (context) => this.#authenticate(context),
       onSubscribe: ({ extra }, _id, payload) => this.#begin(extra, payload),
       // The events of a subscription have not passed through the engine, nor has the error that ends one.
       onNext: ({ extra }, _id, payload, _args, result) => {
         if (!result.errors) return
-        const errors = result.errors.map(options.errorMask.mask)
+        const errors = options.errorMask.maskAll(result.errors)
         extra.operations.recordOf(payload)?.noteErrors(errors)
         return { ...(result as FormattedExecutionResult), errors: errors.map((error) => error.toJSON()) }
       },
@@ -229,7 +229,7 @@ export class GraphQLOverWebSocket {
   }
 
   #refuse(connection: Connection, payload: object, errors: readonly unknown[]): readonly GraphQLError[] {
-    const masked = errors.map(this.#options.errorMask.mask)
+    const masked = this.#options.errorMask.maskAll(errors)
     connection.operations.recordOf(payload)?.noteErrors(masked)
     this.#end(connection, payload)
     return masked

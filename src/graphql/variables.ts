@@ -1,0 +1,48 @@
+import { errorLimits, fixedLimits, operationLimits } from '../limits.ts'
+
+/** What a value adds to a message besides its text: brackets and separators. */
+const lengthOfValue = 4
+
+/** How an operation's variables may be checked. */
+export interface VariablesCheck {
+  /** Whether there are more values than `operationLimits.variableValues`. */
+  isTooLarge: boolean
+  /** The number of errors after which checking stops. */
+  maxErrors: number
+}
+
+/**
+ * Decides how variables may be checked, by counting their values and the characters of their texts and names. Counting
+ * stops at the limit, so its work is bounded too. An error quotes the value that it is about, and each of a thousand
+ * unknown fields quotes the whole object that they are in.
+ */
+export function checkFor(variables: Record<string, unknown> | null | undefined): VariablesCheck {
+  const most = operationLimits.variableValues
+  const pending: unknown[] = [variables]
+  let values = 0
+  let length = 0
+  while (pending.length > 0) {
+    const value = pending.pop()
+    values++
+    length += lengthOfValue
+    if (typeof value === 'string') length += value.length
+    else if (Array.isArray(value)) {
+      if (value.length > most) return tooLarge
+      for (const item of value) pending.push(item)
+    } else if (typeof value === 'object' && value !== null) {
+      for (const name in value) {
+        length += name.length
+        pending.push((value as Record<string, unknown>)[name])
+      }
+    }
+    if (values + pending.length > most) return tooLarge
+  }
+  return values * length > fixedLimits.variablesWeight ? heavy : light
+}
+
+const tooLarge: VariablesCheck = { isTooLarge: true, maxErrors: 1 }
+const heavy: VariablesCheck = { isTooLarge: false, maxErrors: 1 }
+const light: VariablesCheck = { isTooLarge: false, maxErrors: errorLimits.errors }
+
+/** Whether compiled code, which reports every error, may check these variables. */
+export const mayReportEveryError = (check: VariablesCheck) => check === light
