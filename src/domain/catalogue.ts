@@ -18,6 +18,8 @@ export const planRule = z.object({
     .min(0, 'It must not be negative; leave it out for no limit.')
     .nullish()
     .transform((quota) => quota ?? null),
+  /** Whether customers see the plan who are not on it. Left out: a new plan is listed, another stays as it is. */
+  listed: z.boolean().nullish(),
 })
 export type PlanInput = z.infer<typeof planRule>
 

@@ -6,6 +6,7 @@ import { ApiKeyLimitReachedError, InvalidInputError, NotFoundError } from '../er
 import { listLimits } from '../limits.ts'
 import { ApiKeyAccess, ApiKeyAccessInput } from './api-key-access.ts'
 import { builder } from './builder.ts'
+import { changesKeys } from './change-scopes.ts'
 import { globalIdOf, idOf } from './global-id.ts'
 import {
   accountIdInScope,
@@ -19,9 +20,10 @@ import { ApiKeyUsage, apiKeyUsage, apiKeyUsageHistory } from './usage.ts'
 const { historyMonths } = listLimits
 
 export const ApiKey = builder.prismaNode('ApiKey', {
-  id: { field: 'id', description: 'The id of the key. It survives regeneration.' },
+  id: { field: 'id', skipTypeScopes: true, description: 'The id of the key. It survives regeneration.' },
   findUnique: (id, context) => ({ id, ...apiKeysInScope(context) }),
   nullable: true,
+  authScopes: { scope: 'keys:read' },
   description: 'A key to the SaaS’s API.',
   fields: (t) => ({
     account: t.relation('account', { description: 'The account that the key belongs to.' }),
@@ -144,7 +146,7 @@ builder.mutationField('addApiKey', (t) =>
   t.field({
     type: issuedApiKeyPayload('AddApiKeyPayload', 'The key was added.'),
     description: 'Add a key, if the plan allows one more.',
-    authScopes: { scope: 'keys:write' },
+    authScopes: changesKeys,
     errors: {
       types: [ApiKeyLimitReachedError, InvalidInputError, NotFoundError],
       union: { name: 'AddApiKeyResult' },
@@ -169,7 +171,7 @@ builder.mutationField('regenerateApiKey', (t) =>
     type: issuedApiKeyPayload('RegenerateApiKeyPayload', 'The key has a new secret; the old one is refused.'),
     description:
       'Replace the secret of a key. Its id, note, access and count stay. The old secret is refused at once.',
-    authScopes: { scope: 'keys:write' },
+    authScopes: changesKeys,
     errors: { types: [NotFoundError], union: { name: 'RegenerateApiKeyResult' } },
     args: {
       input: t.arg({
@@ -195,7 +197,7 @@ builder.mutationField('setApiKeyNote', (t) =>
   t.field({
     type: apiKeyPayload('SetApiKeyNotePayload', 'The note was set or cleared.'),
     description: 'Add, change or clear the note on a key. A null or blank note clears it.',
-    authScopes: { scope: 'keys:write' },
+    authScopes: changesKeys,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'SetApiKeyNoteResult' } },
     args: {
       input: t.arg({ type: SetApiKeyNoteInput, required: true, description: 'The key and its note.' }),
@@ -220,7 +222,7 @@ builder.mutationField('configureApiKeyAccess', (t) =>
   t.field({
     type: apiKeyPayload('ConfigureApiKeyAccessPayload', 'The access was set.'),
     description: 'Set what a key may call. Applies to every call that begins after this mutation returns.',
-    authScopes: { scope: 'keys:write' },
+    authScopes: changesKeys,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'ConfigureApiKeyAccessResult' } },
     args: {
       input: t.arg({
@@ -267,7 +269,7 @@ builder.mutationField('removeApiKey', (t) =>
   t.field({
     type: RemoveApiKeyPayload,
     description: "Remove a key. It is refused at once; its past calls stay in the account's usage.",
-    authScopes: { scope: 'keys:write' },
+    authScopes: changesKeys,
     errors: { types: [NotFoundError], union: { name: 'RemoveApiKeyResult' } },
     args: { input: t.arg({ type: RemoveApiKeyInput, required: true, description: 'The key to remove.' }) },
     resolve: async (_root, { input }, context) => {

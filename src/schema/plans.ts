@@ -1,10 +1,13 @@
 import { planRule } from '../domain/catalogue.ts'
 import { InvalidInputError } from '../errors.ts'
 import { builder } from './builder.ts'
+import { plansInScope } from './tenant-scope.ts'
 
 export const Plan = builder.prismaNode('Plan', {
   id: { field: 'id', description: 'The id of the plan.' },
+  findUnique: (id, context) => ({ id, ...plansInScope(context) }),
   nullable: true,
+  authScopes: { scope: 'keys:read' },
   description: 'Limits of an account: how many keys it may have, and how many calls it may make per month.',
   fields: (t) => ({
     slug: t.exposeString('slug', { description: 'The stable name that operators use, for example free.' }),
@@ -17,16 +20,21 @@ export const Plan = builder.prismaNode('Plan', {
       select: { monthlyCallQuota: true },
       resolve: ({ monthlyCallQuota }) => (monthlyCallQuota === null ? null : Number(monthlyCallQuota)),
     }),
+    listed: t.exposeBoolean('listed', {
+      description: 'Whether every customer sees the plan, or only the accounts that are on it.',
+    }),
   }),
 })
 
 builder.queryField('plans', (t) =>
   t.prismaField({
     type: ['Plan'],
-    description: 'All plans, in the order in which they were created.',
+    description:
+      'The listed plans and the one that the viewer’s account is on, in the order in which they were created. Operators see all plans.',
     authScopes: { scope: 'keys:read' },
     complexity: { field: 1, multiplier: 10 },
-    resolve: (query, _root, _args, { prisma }) => prisma.plan.findMany({ ...query, orderBy: { id: 'asc' } }),
+    resolve: (query, _root, _args, context) =>
+      context.prisma.plan.findMany({ ...query, where: plansInScope(context), orderBy: { id: 'asc' } }),
   }),
 )
 
@@ -45,6 +53,10 @@ const SavePlanInput = builder.inputType('SavePlanInput', {
       type: 'SafeInt',
       description:
         'How many calls an account may make per calendar month, 0 or more; no limit if null or left out.',
+    }),
+    listed: t.boolean({
+      description:
+        'Whether every customer sees the plan, or only the accounts that are on it. If left out, a new plan is listed and an existing one stays as it is.',
     }),
   }),
 })

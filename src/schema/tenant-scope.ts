@@ -30,6 +30,16 @@ export function everApiKeysInScope(context: Context): { accountId?: string } {
   return accountId === undefined ? {} : { accountId }
 }
 
+/** Limits a query to the plans that the viewer may see: listed ones and its own. Operators see all. */
+export function plansInScope(context: Context): PlansInScope {
+  const accountId = accountIdFilter(context)
+  return accountId === undefined ? {} : { OR: [{ listed: true }, { accounts: { some: { id: accountId } } }] }
+}
+
+interface PlansInScope {
+  OR?: ({ listed: boolean } | { accounts: { some: { id: string } } })[]
+}
+
 /** The account that every row must belong to; undefined for any, and an id that no account has for none. */
 function accountIdFilter(context: Context): string | undefined {
   const scope = tenantScopeOf(context)

@@ -39,13 +39,14 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
 
   savePlan: CatalogueStore['savePlan'] = async (
     id,
-    { slug, name, maxApiKeys, monthlyCallQuota },
+    { slug, name, maxApiKeys, monthlyCallQuota, listed },
     createdAt,
   ) => {
     const values = {
       name,
       maxApiKeys,
       monthlyCallQuota: monthlyCallQuota === null ? null : BigInt(monthlyCallQuota),
+      ...(listed == null ? {} : { listed }),
     }
     const plan = await this.#prisma.plan.upsert({
       where: { slug },
