@@ -9,6 +9,8 @@ import { encryptionKeys, isDecodable, isOrigin, readOrigins, urlOf, wholeNumber 
 /** How tokens are verified: with a JWKS, a shared secret, or both. */
 export interface AuthConfig {
   jwksUrl?: URL | undefined
+  /** How long its keys are used while they cannot be fetched again. */
+  jwksMaxStaleMs: number
   secret?: Uint8Array | undefined
   issuer?: string | undefined
   audience?: string | undefined
@@ -78,6 +80,7 @@ const settings = z.object({
     .optional(),
   REDIS_PREFIX: z.string().default('latchkey'),
   AUTH_JWKS_URL: urlOf('https:', 'http:').optional(),
+  AUTH_JWKS_MAX_STALE_MS: wholeNumber(600_000, 604_800_000).default(3_600_000),
   AUTH_SECRET: z
     .string()
     .refine((secret) => Buffer.byteLength(secret) >= 32, 'must have at least 32 bytes.')
@@ -147,6 +150,11 @@ export function readConfig(
   const production = given.NODE_ENV === 'production'
   if (production && !given.AUTH_JWKS_URL && !given.AUTH_SECRET)
     mistakes.push('AUTH_JWKS_URL or AUTH_SECRET: at least one must be set in production, to verify tokens.')
+  for (const name of ['AUTH_ISSUER', 'AUTH_AUDIENCE'])
+    if (production && given.AUTH_JWKS_URL && !given[name])
+      mistakes.push(
+        `${name}: must be set in production with AUTH_JWKS_URL, so that tokens for other services are refused.`,
+      )
   if (production && given.CLIENT_AREA === 'on' && !given.CLIENT_AREA_ORIGIN)
     mistakes.push(
       'CLIENT_AREA_ORIGIN: must be set in production if CLIENT_AREA=on, to the origin that supplies its tokens.',
@@ -181,6 +189,7 @@ function configFrom(
     redisPrefix: env.REDIS_PREFIX,
     auth: {
       jwksUrl: env.AUTH_JWKS_URL ? new URL(env.AUTH_JWKS_URL) : undefined,
+      jwksMaxStaleMs: env.AUTH_JWKS_MAX_STALE_MS,
       secret: authSecret === undefined ? undefined : new TextEncoder().encode(authSecret),
       issuer: env.AUTH_ISSUER,
       audience: env.AUTH_AUDIENCE,

@@ -116,7 +116,7 @@ export interface TokenClaims {
 
 /** Signs a token (HS256) with AUTH_SECRET or the generated development secret. */
 export async function mintToken(
-  { secret, issuer, audience, accountClaim }: AuthConfig,
+  { secret, issuer, audience, accountClaim }: Omit<AuthConfig, 'jwksUrl' | 'jwksMaxStaleMs'>,
   claims: TokenClaims,
 ): Promise<string> {
   if (!secret)

@@ -101,6 +101,10 @@ export const fixedLimits = {
   cachedDocumentLength: 20_000,
   /** Tokens whose signature need not be checked again. */
   checkedTokens: 10_000,
+  /** Their Authorization headers, in characters. */
+  checkedTokensLength: 16_777_216,
+  /** One Authorization header, in characters. A longer one is refused unread. */
+  authorizationLength: 8_192,
   /** Request bodies that are being received, in total. */
   bodiesBytes: 67_108_864,
   /** Connections that the operating system holds until they are accepted. */

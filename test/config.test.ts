@@ -92,6 +92,7 @@ describe('a setting', () => {
       'https://issuer.example/jwks',
       { auth: { jwksUrl: new URL('https://issuer.example/jwks') } },
     ],
+    ['AUTH_JWKS_MAX_STALE_MS', '600000', { auth: { jwksMaxStaleMs: 600_000 } }],
     ['AUTH_SECRET', 'ü'.repeat(16), { auth: { secret: new TextEncoder().encode('ü'.repeat(16)) } }],
     ['AUTH_ISSUER', 'https://issuer.example', { auth: { issuer: 'https://issuer.example' } }],
     ['AUTH_AUDIENCE', 'latchkey', { auth: { audience: 'latchkey' } }],
@@ -156,6 +157,8 @@ describe('a setting', () => {
     ['REDIS_URL', 'redis://:%zz@localhost'],
     ['AUTH_JWKS_URL', 'issuer.example/jwks'],
     ['AUTH_JWKS_URL', 'file:///etc/passwd'],
+    ['AUTH_JWKS_MAX_STALE_MS', '599999'],
+    ['AUTH_JWKS_MAX_STALE_MS', '604800001'],
     ['AUTH_SECRET', 'x'.repeat(31)],
     ['KEY_ENCRYPTION_KEYS', 'without a colon'],
     ['KEY_ENCRYPTION_KEYS', `:${key(1)}`],
@@ -217,6 +220,7 @@ describe('a setting', () => {
       'DATA_DIR',
       'REDIS_URL',
       'AUTH_JWKS_URL',
+      'AUTH_JWKS_MAX_STALE_MS',
       'AUTH_SECRET',
       'AUTH_ISSUER',
       'AUTH_AUDIENCE',
@@ -280,12 +284,25 @@ describe('production', () => {
     throw new Error('Production generates no secrets.')
   }
 
+  const fromIssuer = {
+    AUTH_JWKS_URL: 'https://issuer.example/jwks',
+    AUTH_ISSUER: 'https://issuer.example',
+    AUTH_AUDIENCE: 'latchkey',
+  }
+
   it('requires AUTH_JWKS_URL or AUTH_SECRET', () => {
     expect(mistakesIn({ NODE_ENV: 'production' })).toEqual([
       'AUTH_JWKS_URL or AUTH_SECRET: at least one must be set in production, to verify tokens.',
     ])
-    for (const auth of [{ AUTH_SECRET: 'x'.repeat(32) }, { AUTH_JWKS_URL: 'https://issuer.example/jwks' }])
+    for (const auth of [{ AUTH_SECRET: 'x'.repeat(32) }, fromIssuer])
       expect(readConfig({ NODE_ENV: 'production', ...auth }, generatesNothing).production).toBe(true)
+  })
+
+  it.each(['AUTH_ISSUER', 'AUTH_AUDIENCE'])('requires %s with AUTH_JWKS_URL', (name) => {
+    expect(mistakesIn({ NODE_ENV: 'production', ...fromIssuer, [name]: undefined })).toEqual([
+      `${name}: must be set in production with AUTH_JWKS_URL, so that tokens for other services are refused.`,
+    ])
+    expect(read({ ...fromIssuer, [name]: undefined }).production).toBe(false)
   })
 
   it('has no encryption keys unless they are set, so that secrets are shown once', () => {

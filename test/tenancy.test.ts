@@ -256,7 +256,12 @@ describe('tenancy', () => {
 
   it('reads a changed row back within the tenant scope, even if the change went around it', async () => {
     const { prisma } = app.services
-    const principal = { subject: 'me', scopes: ['keys:read', 'keys:write'], accountExternalId: me.externalId }
+    const principal = {
+      subject: 'me',
+      scopes: ['keys:read', 'keys:write'],
+      accountExternalId: me.externalId,
+      expiresAt: new Date(8.64e15),
+    }
     const { id: apiKeyId } = parseGlobalId(theirs.key)
     const { id: accountId } = parseGlobalId(theirs.account)
     const careless = {

@@ -9,8 +9,8 @@ export interface Principal {
   scopes: readonly string[]
   /** The customer's external id, for a customer's token. */
   accountExternalId?: string
-  /** When the token expires; left out if it never does. */
-  expiresAt?: Date
+  /** When the token expires. */
+  expiresAt: Date
 }
 
 /** The accounts whose rows an action may touch: one account, all of them (operators), or none. */

@@ -1,5 +1,7 @@
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createAuthenticator } from '../../src/auth/authenticator.ts'
+import { systemClock } from '../../src/clock.ts'
 import { customerScopes } from '../../src/development.ts'
 import { databases, noteSecrets, startApp, type TestApp } from '../support/app.ts'
 import { createGateway } from '../support/customer.ts'
@@ -11,8 +13,9 @@ const viewer = '{ viewer { subject scopes } }'
 const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 /** Signs any claims, valid or not, with any key. */
-function sign(claims: object, key: string = secret, alg = 'HS256'): Promise<string> {
-  return new SignJWT({ ...claims }).setProtectedHeader({ alg }).sign(new TextEncoder().encode(key))
+function sign(claims: object, key: string = secret, alg = 'HS256', typ?: string): Promise<string> {
+  const header = { alg, ...(typ === undefined ? {} : { typ }) }
+  return new SignJWT({ ...claims }).setProtectedHeader(header).sign(new TextEncoder().encode(key))
 }
 
 const now = () => Math.floor(Date.now() / 1_000)
@@ -39,14 +42,27 @@ describe('a token signed with AUTH_SECRET', () => {
 
   it.each([
     ['with valid claims', good],
-    ['without an expiry', () => ({ ...good(), exp: undefined })],
     ['with an expiry beyond what a Date can hold', () => ({ ...good(), exp: 1e15 })],
     ['for several audiences', () => ({ ...good(), aud: ['other', 'latchkey'] })],
     ['whose nbf has just passed', () => ({ ...good(), nbf: now() - 1 })],
+    ['with claims that ID tokens have too', () => ({ ...good(), azp: 'app', auth_time: now(), acr: '1' })],
+    [
+      "with a nonce, declared an access token by Keycloak's typ",
+      () => ({ ...good(), nonce: 'n', typ: 'Bearer' }),
+    ],
+    ["with Cognito's token_use access", () => ({ ...good(), token_use: 'access' })],
   ])('is accepted: %s', async (_, claims) => {
     const { status, data } = await ask(`Bearer ${noteSecrets(await sign(claims()))}`)
     expect([status, data]).toEqual([200, { viewer: { subject: 'tester', scopes: ['keys:read'] } }])
   })
+
+  it.each(['at+jwt', 'application/at+jwt', 'AT+JWT'])(
+    'is accepted with the type %s, whatever it claims',
+    async (typ) => {
+      const token = noteSecrets(await sign({ ...good(), nonce: 'n', at_hash: 'h' }, secret, 'HS256', typ))
+      expect((await ask(`Bearer ${token}`)).status).toBe(200)
+    },
+  )
 
   it('is accepted with “Bearer” in any case', async () => {
     expect((await ask(`bearer ${await sign(good())}`)).status).toBe(200)
@@ -69,6 +85,15 @@ describe('a token signed with AUTH_SECRET', () => {
     ['from another issuer', withClaims({ iss: 'another' })],
     ['without an issuer', withClaims({ iss: undefined })],
     ['that has expired', withClaims({ exp: now() - 1 })],
+    ['without an expiry', withClaims({ exp: undefined })],
+    ['that is an ID token with a nonce', withClaims({ nonce: 'n' })],
+    ['that is an ID token with at_hash', withClaims({ at_hash: 'h' })],
+    ['that is an ID token with c_hash', withClaims({ c_hash: 'h' })],
+    ['that is an ID token with s_hash', withClaims({ s_hash: 'h' })],
+    ['that is an ID token of Keycloak', withClaims({ typ: 'ID' })],
+    ['that is an ID token of Cognito', withClaims({ token_use: 'id' })],
+    ['that is a logout token', () => sign(good(), secret, 'HS256', 'logout+jwt')],
+    ['of more than 8,192 characters', withClaims({ padding: 'x'.repeat(8_192) })],
     ['whose expiry is not a number', withClaims({ exp: 'tomorrow' })],
     ['that is not valid yet', withClaims({ nbf: now() + 3_600 })],
     ['without a subject', withClaims({ sub: undefined })],
@@ -116,6 +141,45 @@ describe('a token signed with AUTH_SECRET', () => {
     const answer = await ask(undefined)
     expectRefusal(answer, 'UNAUTHENTICATED')
     expect(answer.text).toContain('Send a bearer token')
+  })
+})
+
+describe('the tokens that were verified', () => {
+  const authenticator = () =>
+    createAuthenticator(
+      { secret: new TextEncoder().encode(secret), jwksMaxStaleMs: 3_600_000, accountClaim: 'account' },
+      systemClock,
+    )
+
+  it('are recognised whichever way the header is written', async () => {
+    const { authenticate } = authenticator()
+    const token = await sign(good())
+    const first = await authenticate(`Bearer ${token}`)
+    // A token that is verified again becomes another principal.
+    for (let spaces = 1; spaces <= 100; spaces++)
+      expect(await authenticate(`bearer${' '.repeat(spaces)}${token}`)).toBe(first)
+  })
+
+  it('take a bounded amount of memory, however long they are', async () => {
+    const { authenticate } = authenticator()
+    const padding = 'x'.repeat(5_000)
+    const tokenOf = (sub: string) => sign({ ...good(), sub, padding })
+    const oldest = `Bearer ${await tokenOf('oldest')}`
+    const latest = `Bearer ${await tokenOf('latest')}`
+    const first = await authenticate(oldest)
+    // 16,777,216 characters in all.
+    for (let i = 0; i < 16_777_216 / oldest.length; i++) await authenticate(`Bearer ${await tokenOf(`${i}`)}`)
+    const last = await authenticate(latest)
+    expect(await authenticate(latest)).toBe(last)
+    expect(await authenticate(oldest)).not.toBe(first)
+  })
+
+  it('are not looked for where the header has more than 8,192 characters', async () => {
+    const { authenticate } = authenticator()
+    const token = await sign(good())
+    const padded = (length: number) => `Bearer ${token.padStart(length - 'Bearer '.length)}`
+    expect(await authenticate(padded(8_192))).toMatchObject({ subject: 'tester' })
+    await expect(authenticate(padded(8_193))).rejects.toThrow('The token is not valid.')
   })
 })
 
@@ -235,7 +299,7 @@ describe.each(databases)('on %s, the account named by a token', (database) => {
   })
 
   it('is read only from the claim that AUTH_ACCOUNT_CLAIM names', async () => {
-    const token = await sign({ sub: 'tester', scope: 'keys:read', account: 'from the usual claim' })
+    const token = await sign({ ...good(), account: 'from the usual claim' })
     expect(await accountOf(noteSecrets(token))).toBe(null)
   })
 

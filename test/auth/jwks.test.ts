@@ -6,6 +6,8 @@ import { TokenIssuer } from '../support/jwks-server.ts'
 import { closeOf, rawWebSocket } from '../support/websocket.ts'
 
 const query = '{ viewer { subject } }'
+/** Lets time pass for the server. */
+const pass = (app: TestApp, ms: number) => app.clock.set(new Date(app.clock.now().getTime() + ms))
 const ask = (app: TestApp, token: string) => post(app, { query }, { authorization: `Bearer ${token}` })
 
 describe('a token verified with AUTH_JWKS_URL', () => {
@@ -78,17 +80,24 @@ describe('the keys of AUTH_JWKS_URL', () => {
     const next = await issuer.addKey('ES256', 'next')
     issuer.removeKey('old')
     const token = await next.sign({})
-    await vi.waitFor(async () => expect((await ask(app, token)).status).toBe(200))
+    expect((await ask(app, token)).status).toBe(401)
+    pass(app, 30_000)
+    expect((await ask(app, token)).status).toBe(200)
     expect((await ask(app, await old.sign({}))).status).toBe(401)
   })
 
-  it('are not fetched for every token with an unknown key', async () => {
+  it('are fetched once in 30 seconds for tokens with unknown keys, however many', async () => {
     const stranger = await new TokenIssuer().addKey('ES256', 'stranger')
     await issuer.addKey('ES256', 'one')
-    const token = await stranger.sign({})
-    const statuses = await Promise.all(Array.from({ length: 50 }, async () => (await ask(app, token)).status))
-    expect(new Set(statuses)).toEqual(new Set([401]))
-    expect(issuer.fetches).toBeLessThan(50)
+    for (let fetches = 1; fetches <= 3; fetches++) {
+      for (let second = 0; second < 30; second += 3) {
+        const kids = Array.from({ length: 5 }, (_, i) => `unknown ${second} ${i}`)
+        const tokens = await Promise.all(kids.map((kid) => stranger.sign({}, { kid })))
+        const statuses = await Promise.all(tokens.map(async (token) => (await ask(app, token)).status))
+        expect([new Set(statuses), issuer.fetches]).toEqual([new Set([401]), fetches])
+        pass(app, 3_000)
+      }
+    }
   })
 
   it('cause 503, not 401, until they can be fetched', async () => {
@@ -102,14 +111,59 @@ describe('the keys of AUTH_JWKS_URL', () => {
     socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }))
     expect(await closeOf(socket)).toEqual({ code: 1013, reason: 'Try again later' })
     await issuer.start()
+    pass(app, 1_000)
     expect((await ask(app, token)).status).toBe(200)
   })
 
-  it('stay in use while the issuer is unreachable', async () => {
+  it('are requested once a second while the issuer fails, however many tokens need them', async () => {
+    const { sign } = await issuer.addKey('ES256', 'one')
+    issuer.fails = true
+    for (let fetches = 1; fetches <= 3; fetches++) {
+      for (let i = 0; i < 5; i++) expect((await ask(app, await sign({}))).status).toBe(503)
+      expect(issuer.fetches).toBe(fetches)
+      pass(app, 1_000)
+    }
+  })
+
+  it.each(['does not answer', 'answers with errors'])(
+    'stay in use for AUTH_JWKS_MAX_STALE_MS while the issuer %s, and unknown keys cause 503',
+    async (failure) => {
+      const { sign } = await issuer.addKey('ES256', 'one')
+      const next = await issuer.addKey('ES256', 'next')
+      issuer.removeKey('next')
+      expect((await ask(app, await sign({}))).status).toBe(200)
+      if (failure === 'does not answer') await issuer.stop()
+      else issuer.fails = true
+      for (const minutes of [1, 10, 40, 8]) {
+        pass(app, minutes * 60_000)
+        expect((await ask(app, await sign({ jti: `${minutes}` }))).status).toBe(200)
+        expect((await ask(app, await next.sign({}))).status).toBe(503)
+      }
+      pass(app, 120_000)
+      expect((await ask(app, await sign({ jti: 'late' }))).status).toBe(503)
+      issuer.fails = false
+      if (failure === 'does not answer') await issuer.start()
+      pass(app, 1_000)
+      expect((await ask(app, await sign({ jti: 'late' }))).status).toBe(200)
+    },
+  )
+
+  it('are trusted for at most ten minutes after the issuer withdrew them', async () => {
     const { sign } = await issuer.addKey('ES256', 'one')
     expect((await ask(app, await sign({}))).status).toBe(200)
-    await issuer.stop()
+    issuer.removeKey('one')
+    pass(app, 600_001)
+    expect((await ask(app, await sign({ jti: 'another' }))).status).toBe(401)
+  })
+
+  it('are fetched again after five minutes without making a token wait', async () => {
+    const { sign } = await issuer.addKey('ES256', 'one')
     expect((await ask(app, await sign({}))).status).toBe(200)
+    pass(app, 300_001)
+    const answer = issuer.holdAnswers()
+    expect((await ask(app, await sign({ jti: 'another' }))).status).toBe(200)
+    await vi.waitFor(() => expect(issuer.fetches).toBe(2))
+    answer()
   })
 })
 

@@ -7,6 +7,9 @@ import { noteSecrets } from './app.ts'
 export class TokenIssuer {
   /** How often the keys were fetched. */
   fetches = 0
+  /** Whether it answers with errors. */
+  fails = false
+  #mayAnswer = Promise.resolve()
   readonly #keys: JWK[] = []
   #server: Server | undefined
   #port = 0
@@ -35,10 +38,21 @@ export class TokenIssuer {
     if (index >= 0) this.#keys.splice(index, 1)
   }
 
+  /** Holds back every answer, until the function that it returns is called. */
+  holdAnswers(): () => void {
+    let release = () => {}
+    this.#mayAnswer = new Promise((resolve) => {
+      release = resolve
+    })
+    return release
+  }
+
   /** Listens; after a stop, on the same port as before. */
   async start(): Promise<void> {
-    this.#server = createServer((_request, response) => {
+    this.#server = createServer(async (_request, response) => {
       this.fetches++
+      await this.#mayAnswer
+      response.statusCode = this.fails ? 500 : 200
       response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: this.#keys }))
     })
     this.#server.listen(this.#port, '127.0.0.1')

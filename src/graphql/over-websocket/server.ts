@@ -190,7 +190,7 @@ export class GraphQLOverWebSocket {
 
   /** Closing makes the client reconnect, with a fresh token. Ending each operation by itself would not. */
   #closeWhenExpired(connection: Connection, principal: Principal | null): () => void {
-    if (!principal?.expiresAt) return () => {}
+    if (!principal) return () => {}
     return this.#options.clock.at(principal.expiresAt, () =>
       connection.close(CloseCode.Forbidden, 'Forbidden'),
     )
