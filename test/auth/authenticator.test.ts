@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createAuthenticator } from '../../src/auth/authenticator.ts'
-import { systemClock } from '../../src/clock.ts'
+import { createSystemClock } from '../../src/clock.ts'
 import { customerScopes } from '../../src/development.ts'
 import { databases, noteSecrets, startApp, type TestApp } from '../support/app.ts'
 import { createGateway } from '../support/customer.ts'
@@ -148,7 +148,7 @@ describe('the tokens that were verified', () => {
   const authenticator = () =>
     createAuthenticator(
       { secret: new TextEncoder().encode(secret), jwksMaxStaleMs: 3_600_000, accountClaim: 'account' },
-      systemClock,
+      createSystemClock(),
     )
 
   it('are recognised whichever way the header is written', async () => {
