@@ -36,6 +36,21 @@ export const limitSettings = {
   headersMs: { setting: 'HEADERS_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 10_000 },
   /** How long a whole request may take to arrive. */
   requestMs: { setting: 'REQUEST_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 30_000 },
+  /** How long a response may wait for its client to read any of it. Then the connection is closed. */
+  writeMs: { setting: 'WRITE_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 30_000 },
+  /** Bytes of HTTP responses and event streams that clients have not read. Beyond, connections are closed. */
+  unsentResponseBytes: {
+    setting: 'MAX_UNSENT_BYTES',
+    least: 65_536,
+    most: 4_294_967_296,
+    byDefault: 67_108_864,
+  },
+  unsentResponseBytesPerAccount: {
+    setting: 'MAX_UNSENT_BYTES_PER_ACCOUNT',
+    least: 65_536,
+    most: 4_294_967_296,
+    byDefault: 16_777_216,
+  },
   /** How long an idle connection is kept open. */
   idleMs: { setting: 'IDLE_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 65_000 },
   /** Metered calls that wait for their answer. */
@@ -133,6 +148,8 @@ export const fixedLimits = {
   variablesWeight: 4_000_000,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
+  /** Requests in flight on one connection. With as many, it is not read from. */
+  requestsPerConnection: 64,
   /** Characters of a line of the log. A longer one is cut: its texts and lists to the next two limits. */
   logLineLength: 16_384,
   loggedTextLength: 1_000,

@@ -10,6 +10,7 @@ import { GraphQLOverWebSocket } from './graphql/over-websocket/server.ts'
 import { createCors } from './http/cors.ts'
 import { Readiness, serveHealth } from './http/health.ts'
 import { HttpServer } from './http/server.ts'
+import { UnsentResponses } from './http/unsent.ts'
 import type { Logger } from './log.ts'
 import { Admission } from './overload/admission.ts'
 import { ConnectionQuota } from './overload/connection-quota.ts'
@@ -69,10 +70,11 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   })
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))
+  const unsent = new UnsentResponses(limits)
   const operationLogLevel: OperationLogLevel = config.production ? 'info' : 'debug'
   const shared = {
     ...{ engine, authenticator, errorMask, admission, connectionQuota, cors },
-    ...{ clock, limits, log, operationLogLevel },
+    ...{ clock, limits, log, operationLogLevel, unsent },
   }
   const overHttp = new GraphQLOverHttp({
     ...shared,
@@ -91,6 +93,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
     cors,
     log,
     limits,
+    unsent,
   })
   http.onWebSocket((request, socket, head) => overWebSocket.accept(request, socket, head))
   const port = await http.listen(config.host, config.port)

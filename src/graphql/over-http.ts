@@ -9,6 +9,7 @@ import {
 } from '../errors.ts'
 import { BodyError, ClientGoneError, createBodyReader, type ReadBody } from '../http/body.ts'
 import { sendRefusal, statusOf } from '../http/respond.ts'
+import type { UnsentResponses } from '../http/unsent.ts'
 import { fixedLimits, type Limits } from '../limits.ts'
 import type { Logger } from '../log.ts'
 import type { Admission } from '../overload/admission.ts'
@@ -26,6 +27,7 @@ export interface GraphQLOverHttpOptions {
   errorMask: ErrorMask
   admission: Admission
   connectionQuota: ConnectionQuota
+  unsent: UnsentResponses
   limits: Pick<Limits, 'requests' | 'bodyBytes'>
   log: Logger
   operationLogLevel: OperationLogLevel
@@ -76,7 +78,7 @@ export class GraphQLOverHttp {
       // Even before a refusal: a client that is still sending when the response arrives may not get to read it.
       const body = await this.#readBody(request)
       await this.#takeTurn()
-      if (response.closed) return
+      if (response.destroyed) return
       if (isTooMany) throw tooManyRequests
       await this.#answer(request, response, body, record)
     } catch (error) {
@@ -113,13 +115,14 @@ export class GraphQLOverHttp {
     body: Buffer,
     record: OperationRecord,
   ): Promise<void> {
-    const { authenticator, admission } = this.#options
+    const { authenticator, admission, unsent } = this.#options
     const principal = await authenticator.authenticate(request.headers.authorization)
+    unsent.attribute(response, principal?.accountExternalId)
     const refusal = admission.refusalFor(principal)
     if (refusal) throw refusal
     const jsonType = jsonTypeOf(request)
     if (jsonType && (await answerJsonPost(this.#options, response, body, jsonType, principal, record))) return
-    if (response.closed) return
+    if (response.destroyed) return
     if (lacksOperation(request)) throw principal ? noOperation : noToken
     const beginStream = () => this.#beginStream(response, principal?.accountExternalId)
     // Yoga takes a body that has been read from here.
@@ -137,7 +140,7 @@ export class GraphQLOverHttp {
       this.#streams.delete(response)
     }
     this.#streams.add(response)
-    if (response.closed) end()
+    if (response.destroyed) end()
     else response.once('close', end)
   }
 

@@ -9,6 +9,7 @@ import type { Cors } from './cors.ts'
 import { refuseMalformedRequest } from './malformed-request.ts'
 import { targetOf } from './request-target.ts'
 import { sendProblem, sendRefusal } from './respond.ts'
+import type { UnsentResponses } from './unsent.ts'
 import { ignoreUpgrade } from './upgrade.ts'
 
 /** What answers the requests for one path. */
@@ -24,7 +25,11 @@ export interface HttpOptions {
   routes: readonly Route[]
   cors: Cors
   log: Logger
-  limits: Pick<Limits, 'connections' | 'headerBytes' | 'headersMs' | 'requestMs' | 'idleMs'>
+  limits: Pick<
+    Limits,
+    'connections' | 'requests' | 'headerBytes' | 'headersMs' | 'requestMs' | 'idleMs' | 'writeMs'
+  >
+  unsent: UnsentResponses
 }
 
 /** When the server stops: how long a new connection may take to send its first request. */
@@ -44,7 +49,7 @@ const unreadableTarget = new InvalidInputError([
 /** node:http with limits, CORS and a route table. Knows nothing of GraphQL. */
 export class HttpServer {
   readonly server: Server
-  readonly connections = new Connections()
+  readonly connections: Connections
   readonly #options: HttpOptions
   readonly #exact = new Map<string, Route>()
   readonly #folders: Route[]
@@ -53,6 +58,7 @@ export class HttpServer {
   constructor(options: HttpOptions) {
     this.#options = options
     const { routes, limits } = options
+    this.connections = new Connections(limits.requests)
     this.#folders = routes.filter(({ path }) => path.endsWith('/*'))
     for (const route of routes) this.#exact.set(route.path, route)
     this.server = createServer(
@@ -67,6 +73,10 @@ export class HttpServer {
     )
     this.server.maxConnections = limits.connections
     this.server.on('clientError', refuseMalformedRequest)
+    // The time runs while nothing is sent or received. A request in flight may take as long as it needs.
+    this.server.setTimeout(limits.writeMs, (socket) => {
+      if (socket.writableLength > 0 || !this.connections.isBusy(socket)) socket.destroy()
+    })
     this.server.on('connection', (socket) => this.connections.add(socket))
   }
 
@@ -106,6 +116,7 @@ export class HttpServer {
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
     this.connections.begin(response)
+    this.#options.unsent.add(response)
     response.once('close', () => {
       if (this.#stopping) this.server.closeIdleConnections()
     })

@@ -168,6 +168,14 @@ describe('the HTTP server', () => {
       },
     )
 
+    it('refuses two Host headers, the same or not', async () => {
+      for (const second of ['localhost', 'elsewhere.example']) {
+        const { status, body } = await rawRequest(app, { headers: { HOST: second }, chunks: ['{}'] })
+        expect(status).toBe(400)
+        expectRefusal(JSON.parse(body), 'BAD_USER_INPUT')
+      }
+    })
+
     it('accepts a request target in absolute form', async () => {
       const path = 'http://example.com:8080/graphql?query={__typename}'
       const { status, body } = await rawRequest(app, { path, method: 'GET', headers: { host: 'x:80' } })
