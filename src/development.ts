@@ -172,10 +172,8 @@ export async function seedDemoAccount({ accounts, keys, prisma }: Services): Pro
   if (accountId === null) return
   const first = await prisma.apiKey.findFirstOrThrow({ where: { accountId } })
   await keys.setNote({ accountId }, first.id, 'Backend')
-  await keys.add(accountId, 'Status page, read only', {
-    mode: 'RESTRICTED',
-    apiCalls: apiCalls.map(({ name }) => name),
-  })
+  const access = { mode: 'RESTRICTED', apiCalls: apiCalls.map(({ name }) => name) } as const
+  await keys.add(accountId, 'Status page, read only', access, 'operator')
 }
 
 /** What the GraphiQL tabs are filled in with: tokens, and the demo account's current keys. */

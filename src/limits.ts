@@ -59,6 +59,15 @@ export const limitSettings = {
   waitMs: { setting: 'MAX_WAIT_MS', least: 10, most: 60_000, byDefault: 250 },
   /** Statements that wait for a database connection. */
   waitingQueries: { setting: 'MAX_WAITING_QUERIES', least: 1, most: 100_000, byDefault: 1_000 },
+  /** Keys that customers add to one account within an hour, on all servers together. */
+  addedApiKeysPerHour: { setting: 'MAX_ADDED_API_KEYS_PER_HOUR', least: 1, most: 1_000_000, byDefault: 600 },
+  /** Accounts that the claims of tokens create per minute. */
+  createdAccountsPerMinute: {
+    setting: 'MAX_CREATED_ACCOUNTS_PER_MINUTE',
+    least: 1,
+    most: 1_000_000,
+    byDefault: 1_000,
+  },
 } as const satisfies Record<string, LimitSetting>
 
 export type Limits = Readonly<Record<keyof typeof limitSettings, number>>

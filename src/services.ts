@@ -82,6 +82,7 @@ export function createServices(
     vault,
     clock,
     prefix: config.keyPrefix,
+    mostAddedPerHour: config.limits.addedApiKeysPerHour,
     changed,
   })
   const accountStore = new SqlAccountStore(prisma, pool)
@@ -90,6 +91,7 @@ export function createServices(
     keys,
     clock,
     defaultPlan: config.defaultPlan,
+    mostCreatedPerMinute: config.limits.createdAccountsPerMinute,
     changed,
   })
   const catalogue = new Catalogue(accountStore, clock, () => liveUsage.plansChanged())

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Clock } from '../clock.ts'
 import { InvalidInputError } from '../errors.ts'
 import { canBePlanSlug } from './catalogue.ts'
+import { CreationRate } from './creation-rate.ts'
 import type { ApiKeys, NewApiKey } from './keys.ts'
 
 export interface AccountInput {
@@ -31,6 +32,8 @@ export interface AccountsOptions {
   clock: Clock
   /** The slug of the plan that new customers start on. */
   defaultPlan: string
+  /** How many accounts the claims of tokens may create per minute. */
+  mostCreatedPerMinute: number
   /** Called after a change of an account is committed. */
   changed: (accountId: string) => void
 }
@@ -41,23 +44,31 @@ export class Accounts {
   readonly #keys: ApiKeys
   readonly #clock: Clock
   readonly #defaultPlan: string
+  readonly #creationRate: CreationRate
   readonly #changed: (accountId: string) => void
 
-  constructor({ store, keys, clock, defaultPlan, changed }: AccountsOptions) {
+  constructor({ store, keys, clock, defaultPlan, mostCreatedPerMinute, changed }: AccountsOptions) {
     this.#store = store
     this.#keys = keys
     this.#clock = clock
     this.#defaultPlan = defaultPlan
+    this.#creationRate = new CreationRate(clock, mostCreatedPerMinute)
     this.#changed = changed
   }
 
-  /** The id of the account that a customer's token names. Creates it on the default plan when it is first seen. */
+  /**
+   * The id of the account that a customer's token names. Creates it on the default plan when it is first seen.
+   * @throws OverloadedError if too many accounts are being created
+   */
   async findOrCreate(externalId: string): Promise<string> {
     const found = await this.#store.find(externalId)
     if (found !== null) return found
+    this.#creationRate.count()
     const created = await this.add({ externalId, name: externalId, plan: this.#defaultPlan })
-    // Another request may have created it in between. Accounts are never deleted.
-    return created ?? ((await this.#store.find(externalId)) as string)
+    if (created !== null) return created
+    // Another request has created it in between. Accounts are never deleted.
+    this.#creationRate.takeBack()
+    return (await this.#store.find(externalId)) as string
   }
 
   /** The id of the account with this external id, or null. */

@@ -31,14 +31,19 @@ export interface NewApiKey extends StoredSecret {
  * scope (unknown, removed, or another account's). Each method is one transaction.
  */
 export interface ApiKeyStore {
-  /** Adds a key unless the account's plan is full. Exact even if other servers add keys at the same time. */
+  /**
+   * Adds a key unless the account's plan is full, or `mostPerHour` keys were added within the hour before it (null: no
+   * limit). Exact even if other servers add keys at the same time.
+   */
   add(
     accountId: string,
     key: NewApiKey,
+    mostPerHour: number | null,
   ): Promise<
     | { outcome: 'added' }
     | { outcome: 'no account' }
     | { outcome: 'limit reached'; limit: number; planId: string }
+    | { outcome: 'too many additions'; nextAdditionAt: Date }
     | { outcome: 'unknown API calls'; names: string[] }
   >
   replaceSecret(scope: TenantScope, apiKeyId: string, secret: StoredSecret, at: Date): Promise<string | null>
@@ -68,6 +73,8 @@ export interface ApiKeysOptions {
   clock: Clock
   /** The prefix of new secrets. */
   prefix: string
+  /** How many keys customers may add to one account within an hour. */
+  mostAddedPerHour: number
   /** Called after each committed change of an account's keys. */
   changed: (accountId: string) => void
 }
@@ -78,13 +85,15 @@ export class ApiKeys {
   readonly #vault: SecretVault
   readonly #clock: Clock
   readonly #prefix: string
+  readonly #mostAddedPerHour: number
   readonly #changed: (accountId: string) => void
 
-  constructor({ store, vault, clock, prefix, changed }: ApiKeysOptions) {
+  constructor({ store, vault, clock, prefix, mostAddedPerHour, changed }: ApiKeysOptions) {
     this.#store = store
     this.#vault = vault
     this.#clock = clock
     this.#prefix = prefix
+    this.#mostAddedPerHour = mostAddedPerHour
     this.#changed = changed
   }
 
@@ -96,15 +105,24 @@ export class ApiKeys {
   }
 
   /**
-   * Adds a key to an account within its plan.
-   * @throws ApiKeyLimitReachedError, NotFoundError (no such account), InvalidInputError (unknown API calls)
+   * Adds a key to an account within its plan. Customers are limited to so many additions per hour.
+   * @throws ApiKeyLimitReachedError, NotFoundError (no such account), InvalidInputError (unknown API calls, or too many
+   * additions)
    */
-  async add(accountId: string, note: string | null, access: Access): Promise<IssuedApiKey> {
+  async add(
+    accountId: string,
+    note: string | null,
+    access: Access,
+    addedBy: 'customer' | 'operator' = 'customer',
+  ): Promise<IssuedApiKey> {
     const { key, secret } = await this.create(note, access)
-    const result = await this.#store.add(accountId, key)
+    const mostPerHour = addedBy === 'customer' ? this.#mostAddedPerHour : null
+    const result = await this.#store.add(accountId, key, mostPerHour)
     switch (result.outcome) {
       case 'limit reached':
         throw new ApiKeyLimitReachedError(result.limit, result.planId)
+      case 'too many additions':
+        throw tooManyAdditions(this.#mostAddedPerHour, result.nextAdditionAt)
       case 'no account':
         throw new NotFoundError('There is no account with this id.')
       case 'unknown API calls':
@@ -163,6 +181,12 @@ export class ApiKeys {
     this.#changed(accountId)
     return accountId
   }
+}
+
+function tooManyAdditions(mostPerHour: number, nextAt: Date): InvalidInputError {
+  const keys = mostPerHour === 1 ? '1 key' : `${mostPerHour} keys`
+  const message = `At most ${keys} may be added to an account within an hour. Try again after ${nextAt.toISOString()}.`
+  return new InvalidInputError([{ path: ['input'], message }])
 }
 
 function unknownApiCalls(names: string[]): InvalidInputError {

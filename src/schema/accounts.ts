@@ -45,11 +45,12 @@ export const Account = builder.prismaNode('Account', {
     }),
     apiKeysRemaining: t.int({
       description: 'How many more keys the plan allows; never negative.',
-      select: {
-        plan: { select: { maxApiKeys: true } },
-        _count: { select: { apiKeys: { where: { removedAt: null } } } },
+      select: { id: true, plan: { select: { maxApiKeys: true } } },
+      // Not Prisma's `_count`, which counts the keys of all accounts.
+      resolve: async ({ id, plan }, _args, context) => {
+        const keys = await context.prisma.apiKey.count({ where: keysInScope(id, null, context) })
+        return Math.max(0, plan.maxApiKeys - keys)
       },
-      resolve: ({ plan, _count }) => Math.max(0, plan.maxApiKeys - _count.apiKeys),
     }),
     usage: t.field({
       type: AccountUsage,

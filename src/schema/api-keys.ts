@@ -145,7 +145,8 @@ const AddApiKeyInput = builder.inputType('AddApiKeyInput', {
 builder.mutationField('addApiKey', (t) =>
   t.field({
     type: issuedApiKeyPayload('AddApiKeyPayload', 'The key was added.'),
-    description: 'Add a key, if the plan allows one more.',
+    description:
+      'Add a key, if the plan allows one more. How many keys a customer may add within an hour is limited: beyond it, InvalidInput says when to try again.',
     authScopes: changesKeys,
     errors: {
       types: [ApiKeyLimitReachedError, InvalidInputError, NotFoundError],
@@ -157,6 +158,7 @@ builder.mutationField('addApiKey', (t) =>
         accountIdInScope(context, accountId),
         note || null,
         access ? accessOf(access) : { mode: 'FULL' },
+        tenantScopeOf(context) === 'every account' ? 'operator' : 'customer',
       ),
   }),
 )

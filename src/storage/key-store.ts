@@ -24,13 +24,17 @@ export class SqlApiKeyStore implements ApiKeyStore {
   add: ApiKeyStore['add'] = async (
     accountId,
     { id, digest, sealedSecret, start, note, access, createdAt },
+    mostPerHour,
   ) => {
-    const values = [accountId, id, digest, sealedSecret, start, note, access.mode, namesOf(access), createdAt]
+    const secret = [digest, sealedSecret, start]
+    const values = [accountId, id, ...secret, note, access.mode, namesOf(access), createdAt, mostPerHour]
     const { rows } = await this.#pool.query<AddApiKeyRow>(addApiKeyStatement, values)
     const row = rows[0] as AddApiKeyRow
     switch (row.outcome) {
       case 'limit reached':
         return { outcome: row.outcome, limit: row.key_limit, planId: row.limiting_plan }
+      case 'too many additions':
+        return { outcome: row.outcome, nextAdditionAt: row.next_addition_at }
       case 'unknown API calls':
         return { outcome: row.outcome, names: namesAt(access, row.unknown_positions) }
       default:

@@ -117,7 +117,7 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
     const store = new SqlApiKeyStore(app.services.prisma, pool)
     let waiting: ReturnType<typeof store.add> | undefined
     await addAsVersion01(accountId, async () => {
-      waiting = store.add(accountId, keyWith({ mode: 'FULL' }))
+      waiting = store.add(accountId, keyWith({ mode: 'FULL' }), null)
       await expect
         .poll(async () => {
           const blocked =
@@ -137,7 +137,7 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
       Array.from({ length: 24 }, async (_, i) =>
         i % 2
           ? addAsVersion01(accountId)
-          : (await store.add(accountId, keyWith({ mode: 'FULL' }))).outcome === 'added',
+          : (await store.add(accountId, keyWith({ mode: 'FULL' }), null)).outcome === 'added',
       ),
     )
     expect(added.filter(Boolean)).toHaveLength(7)
@@ -148,7 +148,7 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
     const accountId = await accountWithRoomFor(1)
     const store = new SqlApiKeyStore(app.services.prisma, pool)
     const key = keyWith({ mode: 'FULL' })
-    await store.add(accountId, key)
+    await store.add(accountId, key, null)
     const lists = [['v3.ping', 'v3.account.limits'], ['v3.account.activity-log']]
     for (let round = 0; round < 20; round++) {
       await Promise.all(
@@ -168,7 +168,7 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
   it('refuses an account that does not exist, and one with a plan that does not', async () => {
     const { prisma } = app.services
     const keys = new SqlApiKeyStore(prisma, pool)
-    expect(await keys.add(uuidv7(), keyWith({ mode: 'FULL' }))).toEqual({ outcome: 'no account' })
+    expect(await keys.add(uuidv7(), keyWith({ mode: 'FULL' }), null)).toEqual({ outcome: 'no account' })
     const accounts = new SqlAccountStore(prisma, pool)
     const account = { externalId: 'planless', name: 'x', plan: 'no-such-plan' }
     expect(await accounts.create(uuidv7(), account, keyWith({ mode: 'FULL' }), new Date())).toBe('no plan')

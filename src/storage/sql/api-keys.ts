@@ -1,19 +1,20 @@
 /**
- * Adds a key within its account's plan, exactly, however many servers add keys at the same time. The function is
+ * Adds a key within its account's plan and the limit on additions per hour, exactly, however many servers add keys at the same time. The function is
  * defined in a migration, which says why it is one.
  *
  * $1 account · $2 id · $3 digest · $4 sealed secret · $5 start · $6 note · $7 access mode · $8 names of API calls ·
- * $9 added at
+ * $9 added at · $10 most additions per hour, or null for no limit
  */
 export const addApiKeyStatement = {
   name: 'latchkey-add-api-key',
-  text: 'select * from latchkey_add_api_key($1, $2, $3, $4, $5, $6, $7, $8, $9)',
+  text: 'select * from latchkey_add_api_key_within_rate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
 }
 
 export type AddApiKeyRow =
   | { outcome: 'added' }
   | { outcome: 'no account' }
   | { outcome: 'limit reached'; key_limit: number; limiting_plan: string }
+  | { outcome: 'too many additions'; next_addition_at: Date }
   /** Positions in the list of names, from 1. */
   | { outcome: 'unknown API calls'; unknown_positions: number[] }
 
