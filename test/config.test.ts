@@ -33,6 +33,8 @@ describe('a setting', () => {
       redisUrl: undefined,
       redisPrefix: 'latchkey',
       keyPrefix: 'lk',
+      addedApiKeysPerHour: 600,
+      createdAccountsPerMinute: 1_000,
       defaultPlan: 'free',
       catalogue: undefined,
       logLevel: 'info',

@@ -93,13 +93,23 @@ async function renderGraphiQL({ filledIn, ...options }: PageOptions): Promise<st
   return renderPage(options).replace('<head>', () => `<head>${script}${tabsStayInPlace}`)
 }
 
+/** What stands in the page's script elements. Scripts themselves may contain the text of an opening tag. */
+function scriptsOf(page: string): string[] {
+  const [open, close] = ['<script>', '</script>']
+  const scripts: string[] = []
+  for (let start = page.indexOf(open); start !== -1; ) {
+    const end = page.indexOf(close, start)
+    scripts.push(page.slice(start + open.length, end))
+    start = end === -1 ? -1 : page.indexOf(open, end)
+  }
+  return scripts
+}
+
 /** The strictest policy that GraphiQL works with: the page's own scripts, by hash, and the editor's workers. */
 function contentSecurityPolicyOf(page: string): string {
-  const scripts = page.split('<script>').slice(1)
-  const hashes = scripts.map((rest) => {
-    const script = rest.slice(0, rest.indexOf('</script>'))
-    return `'sha256-${createHash('sha256').update(script).digest('base64')}'`
-  })
+  const hashes = scriptsOf(page).map(
+    (script) => `'sha256-${createHash('sha256').update(script).digest('base64')}'`,
+  )
   return [
     "default-src 'none'",
     `script-src ${hashes.join(' ')}`,
