@@ -76,6 +76,8 @@ export type Limits = Readonly<Record<keyof typeof limitSettings, number>>
 export const operationLimits = {
   /** Tokens of the document; more are not parsed. */
   tokens: 10_000,
+  /** The same without a bearer token. GraphiQL's query for the schema has about 400. */
+  anonymousTokens: 1_000,
   /** Fragments count wherever they are spread. */
   aliases: 300,
   directives: 50,
@@ -131,6 +133,8 @@ export const fixedLimits = {
   authorizationLength: 8_192,
   /** Request bodies that are being received, in total. */
   bodiesBytes: 67_108_864,
+  /** The share of them that only tokens which may meter can use. */
+  meteringBodiesBytes: 16_777_216,
   /** Connections that the operating system holds until they are accepted. */
   pendingConnections: 4_096,
   /**
@@ -159,6 +163,8 @@ export const fixedLimits = {
   unsentBytes: 65_536,
   /** Requests in flight on one connection. With as many, it is not read from. */
   requestsPerConnection: 64,
+  /** Bytes of the log that wait for standard output. Further lines are dropped and counted. */
+  logBufferBytes: 4_194_304,
   /** Characters of a line of the log. A longer one is cut: its texts and lists to the next two limits. */
   logLineLength: 16_384,
   loggedTextLength: 1_000,

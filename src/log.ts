@@ -1,6 +1,8 @@
+import process from 'node:process'
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { secretPattern } from './domain/secret.ts'
 import { fixedLimits } from './limits.ts'
+import { LogOutput } from './log-output.ts'
 
 export type { Logger } from 'pino'
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -53,7 +55,7 @@ function cut(value: unknown): unknown {
   return Object.fromEntries(entries.map(([name, each]) => [name.slice(0, loggedTextLength), cut(each)]))
 }
 
-type FlushableStream = DestinationStream & Partial<Pick<ReturnType<typeof pino.destination>, 'flush'>>
+type FlushableStream = DestinationStream & { flush?(callback?: () => void): void }
 
 /**
  * Bounds and redacts every line on its way to `destination`. Redaction is a second line of defence: no code may log a
@@ -76,11 +78,12 @@ function createTimestamp(): () => string {
   }
 }
 
-/**
- * Standard output. Lines are buffered up to 8 KiB or 200 ms. The buffer is written when the process exits, and lost
- * when it is killed.
- */
-const standardOutput = () => pino.destination({ sync: false, minLength: 8_192, periodicFlush: 200 })
+/** Standard output. What is gathered is written when the process exits, and lost when it is killed. */
+function standardOutput(): LogOutput {
+  // Node.js makes a pipe non-blocking when it opens its stream.
+  const { fd } = process.stdout
+  return new LogOutput(fd)
+}
 
 /** A logger that writes lines of JSON, by default redacted, to standard output. */
 export function createLogger(

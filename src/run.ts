@@ -42,7 +42,7 @@ export async function run(stopSignal: Promise<NodeJS.Signals>): Promise<void> {
 
 /** Starts, and stops on the signal. A signal during the start takes effect once the start has finished. */
 async function serve(config: Config, log: Logger, stopSignal: Promise<NodeJS.Signals>): Promise<void> {
-  if (await Promise.race([stopSignal, undefined])) end(log)
+  if (await Promise.race([stopSignal, undefined])) await end(log)
   // There is no demo account in production, or if tokens are signed elsewhere.
   const demo = !config.production && config.auth.secret !== undefined
   const tokens = demo ? await demoTokens(config.auth) : undefined
@@ -62,12 +62,12 @@ async function serve(config: Config, log: Logger, stopSignal: Promise<NodeJS.Sig
   log.info({ signal: endingSignal }, 'stopping')
   setTimeout(() => {
     log.warn('shutdown timed out: cut off what was left')
-    end(log)
+    void end(log)
   }, config.shutdownTimeoutMs)
   // No delay if the server was never ready, because it has no clients, or on Ctrl+C, because someone is waiting.
   const delayMs = signal === undefined && endingSignal === 'SIGTERM' ? config.shutdownDelayMs : 0
   await (await starting).stop({ delayMs })
-  end(log)
+  await end(log)
 }
 
 /** Loads the server while the embedded database starts in its thread: each takes about half a second. */
@@ -80,8 +80,14 @@ async function start(options: AppOptions): Promise<App> {
   return await createApp({ ...options, embedded })
 }
 
-function end(log: Logger): never {
-  log.flush()
+/** How long the log may take to be written before the process exits. */
+const lastLinesMs = 500
+
+async function end(log: Logger): Promise<never> {
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve, lastLinesMs)
+    log.flush(() => resolve())
+  })
   process.exit(0)
 }
 

@@ -59,7 +59,8 @@ const allowed: Record<string, string[]> = {
   'errors.ts': [],
   'limits.ts': [],
   'paths.ts': [],
-  'log.ts': ['domain'],
+  'log.ts': ['domain', 'log-output.ts'],
+  'log-output.ts': [],
   'setting-types.ts': ['domain'],
   'config.ts': ['domain', 'log.ts', 'setting-types.ts'],
 }

@@ -214,7 +214,7 @@ describe('the log in production', () => {
     )
     await post(app, `{"query": "{ broken ${given}`, { authorization })
     await post(app, { query: `{ nonsense(note: "${given}") }` }, { authorization })
-    await post(app, { query: 'query AfterLastLogged { __typename }' })
+    await post(app, { query: 'query AfterLastLogged { __typename }' }, { authorization })
     await linesOf('AfterLastLogged')
     const log = await readFile(inject('logFile'), 'utf8')
     expect(log).not.toContain(given)

@@ -103,7 +103,11 @@ describe('in production, the process', () => {
       account: { externalId: 'a customer', apiKeys: { nodes: [{ secret: null }] } },
     })
     for (const query of ['{ __schema { queryType { name } } }', '{ __type(name: "Query") { name } }'])
-      expect((await post(server, { query })).errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
+      for (const [headers, code] of [
+        [{ authorization: `Bearer ${token}` }, 'BAD_USER_INPUT'],
+        [{}, 'UNAUTHENTICATED'],
+      ] as const)
+        expect((await post(server, { query }, headers)).errors?.[0]?.extensions.code).toBe(code)
     expect(await pageAt(server)).not.toMatch(/<html/i)
     for (const path of ['/', '/client-area/session', '/client-area/latchkey-keys.js'])
       expect((await fetch(`${server.url}${path}`)).status).toBe(404)

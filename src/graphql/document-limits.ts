@@ -16,7 +16,7 @@ import {
 import { QueryTooComplexError } from '../errors.ts'
 import { errorLimits, operationLimits } from '../limits.ts'
 
-const { tokens, aliases, aliasLength, directives } = operationLimits
+const { aliases, aliasLength, directives } = operationLimits
 
 /** The package's own errors have no code. */
 function refuse(reason: string): () => never {
@@ -40,15 +40,15 @@ const limitRules: readonly ValidationRule[] = [
 ]
 
 /**
- * Parses a document of at most `operationLimits.tokens` tokens.
+ * Parses a document of at most so many tokens.
  * @throws GraphQLError: a syntax error, or a QueryTooComplexError
  */
-export function parseDocument(source: string): DocumentNode {
+export function parseDocument(source: string, tokens: number): DocumentNode {
   try {
     return parse(source, { maxTokens: tokens })
   } catch (error) {
     if (isStackOverflow(error)) throw tooComplex('is nested too deeply')
-    if (error instanceof GraphQLError && isBeyondTokens(source, error.positions?.[0]))
+    if (error instanceof GraphQLError && isTokenBeyond(source, error.positions?.[0] ?? 0, tokens))
       throw tooComplex(`has more than ${tokens} tokens`)
     throw error
   }
@@ -77,8 +77,8 @@ export function validateDocument(
   }
 }
 
-/** Whether the token at this position is one more than a document may have, so that the parser stopped there. */
-function isBeyondTokens(source: string, position = 0): boolean {
+/** Whether more than so many tokens begin up to this position, so that the parser stopped there. */
+function isTokenBeyond(source: string, position: number, tokens: number): boolean {
   const lexer = new Lexer(new Source(source))
   let count = 0
   while (lexer.lookahead().kind !== TokenKind.EOF && lexer.advance().start <= position) count++

@@ -7,11 +7,15 @@ import {
 } from 'graphql'
 import { LRUCache } from 'lru-cache'
 import type { Principal } from '../domain/principal.ts'
-import { fixedLimits } from '../limits.ts'
+import { UnauthenticatedError } from '../errors.ts'
+import { fixedLimits, operationLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
 import { parseDocument, validateDocument } from './document-limits.ts'
 import type { ErrorMask } from './mask-error.ts'
 import { type MaybePromise, PreparedOperation } from './prepared-operation.ts'
+
+/** Without a token, nothing is parsed where the schema may not be explored. */
+export const noToken = new UnauthenticatedError('Send a bearer token: Authorization: Bearer <token>.')
 
 export interface EngineOptions {
   schema: GraphQLSchema
@@ -58,9 +62,14 @@ export class GraphQLEngine {
     this.#options = options
   }
 
-  /** @throws GraphQLError where the document cannot be parsed */
-  parse(source: string): DocumentNode {
-    return this.#documents.get(source) ?? parseDocument(source)
+  /** Whether documents without a token are parsed: where the schema may be explored. */
+  get isOpenToAnyone(): boolean {
+    return this.#options.explorable
+  }
+
+  /** @throws GraphQLError where the document cannot be parsed, or has more tokens */
+  parse(source: string, tokens: number): DocumentNode {
+    return this.#documents.get(source) ?? parseDocument(source, tokens)
   }
 
   #validate(document: DocumentNode): readonly GraphQLError[] {
@@ -85,11 +94,20 @@ export class GraphQLEngine {
     return prepared
   }
 
-  /** Parses and validates. Returns the operation, or what is wrong with the document. */
-  prepare({ query, operationName }: OperationRequest): PreparedOperation | readonly GraphQLError[] {
+  /**
+   * Parses and validates. Returns the operation, or what is wrong with the document.
+   * @param isAnonymous whether it came without a token: then it may be less long
+   * @throws UnauthenticatedError, before anything is parsed
+   */
+  prepare(
+    { query, operationName }: OperationRequest,
+    isAnonymous: boolean,
+  ): PreparedOperation | readonly GraphQLError[] {
+    if (isAnonymous && !this.isOpenToAnyone) throw noToken
+    const { tokens, anonymousTokens } = operationLimits
     let document: DocumentNode
     try {
-      document = this.parse(query)
+      document = this.parse(query, isAnonymous ? anonymousTokens : tokens)
     } catch (error) {
       if (error instanceof GraphQLError) return [error]
       throw error

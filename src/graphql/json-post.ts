@@ -51,7 +51,7 @@ export async function answerJsonPost(
   record: OperationRecord,
 ): Promise<boolean> {
   const request = operationRequestFromJson(body.toString())
-  const prepared = engine.prepare(request)
+  const prepared = engine.prepare(request, principal === null)
   if (!('document' in prepared)) {
     // The specification wants 200 for an invalid document where the client takes nothing but application/json.
     sendResult(response, { errors: errorMask.maskAll(prepared) }, type, record, type === json ? 200 : 400)

@@ -1,13 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Authenticator } from '../auth/authenticator.ts'
-import {
-  InvalidInputError,
-  type LatchkeyError,
-  OverloadedError,
-  UnauthenticatedError,
-  UnavailableError,
-} from '../errors.ts'
-import { BodyError, ClientGoneError, createBodyReader, type ReadBody } from '../http/body.ts'
+import { hasScope, type Principal } from '../domain/principal.ts'
+import { InvalidInputError, LatchkeyError, OverloadedError, UnavailableError } from '../errors.ts'
+import { type Bodies, BodyError, ClientGoneError, createBodies } from '../http/body.ts'
 import { sendRefusal, statusOf } from '../http/respond.ts'
 import type { UnsentResponses } from '../http/unsent.ts'
 import { fixedLimits, type Limits } from '../limits.ts'
@@ -15,7 +10,7 @@ import type { Logger } from '../log.ts'
 import type { Admission } from '../overload/admission.ts'
 import type { ConnectionQuota } from '../overload/connection-quota.ts'
 import { createTurns } from '../overload/turns.ts'
-import type { GraphQLEngine } from './engine.ts'
+import { type GraphQLEngine, noToken } from './engine.ts'
 import { answerJsonPost, jsonTypeOf } from './json-post.ts'
 import type { ErrorMask } from './mask-error.ts'
 import { type OperationLogLevel, OperationRecord } from './operation-log.ts'
@@ -46,17 +41,16 @@ const noOperation = new InvalidInputError([
     message: 'The request has no operation. Send it as JSON in a POST, or as ?query= in a GET.',
   },
 ])
-const noToken = new UnauthenticatedError('Send a bearer token: Authorization: Bearer <token>.')
 
 /**
  * GraphQL over HTTP and server-sent events:
  *
- *   read the body ──▶ wait for a turn ──▶ authenticate ──▶ admit ──▶ JSON in, JSON out
+ *   authenticate ──▶ read the body ──▶ wait for a turn ──▶ admit ──▶ JSON in, JSON out
  *                                                               └──▶ Yoga, for everything else
  */
 export class GraphQLOverHttp {
   readonly #options: GraphQLOverHttpOptions
-  readonly #readBody: ReadBody
+  readonly #bodies: Bodies
   readonly #answerWithYoga: AnswerWithYoga
   readonly #takeTurn = createTurns(fixedLimits.requestsPerTurn)
   readonly #streams = new Set<ServerResponse>()
@@ -65,7 +59,7 @@ export class GraphQLOverHttp {
 
   constructor(options: GraphQLOverHttpOptions) {
     this.#options = options
-    this.#readBody = createBodyReader(options.limits.bodyBytes)
+    this.#bodies = createBodies(options.limits.bodyBytes)
     this.#answerWithYoga = createYogaHandler(options)
   }
 
@@ -75,12 +69,15 @@ export class GraphQLOverHttp {
     const record = this.#begin(request, response)
     const isTooMany = this.#inFlight > limits.requests
     try {
-      // Even before a refusal: a client that is still sending when the response arrives may not get to read it.
-      const body = await this.#readBody(request)
+      const principal = isTooMany ? tooManyRequests : await this.#authenticate(request)
+      const isRefused = principal instanceof LatchkeyError
+      const body = isRefused
+        ? await this.#bodies.discard(request)
+        : await this.#bodies.read(request, principal !== null && hasScope(principal, 'calls:meter'))
       await this.#takeTurn()
       if (response.destroyed) return
-      if (isTooMany) throw tooManyRequests
-      await this.#answer(request, response, body, record)
+      if (isRefused || !body) throw principal
+      await this.#answer(request, response, body, principal, record)
     } catch (error) {
       if (error instanceof ClientGoneError) return
       this.#refuse(response, errorMask.toCaller(error), record)
@@ -109,14 +106,25 @@ export class GraphQLOverHttp {
     return record
   }
 
+  /** Who sends a request, or why nobody may: then its body is not kept. */
+  async #authenticate({ headers }: IncomingMessage): Promise<Principal | null | LatchkeyError> {
+    const { authenticator, errorMask, engine } = this.#options
+    try {
+      const principal = await authenticator.authenticate(headers.authorization)
+      return principal ?? (engine.isOpenToAnyone ? null : noToken)
+    } catch (error) {
+      return errorMask.toCaller(error)
+    }
+  }
+
   async #answer(
     request: IncomingMessage,
     response: ServerResponse,
     body: Buffer,
+    principal: Principal | null,
     record: OperationRecord,
   ): Promise<void> {
-    const { authenticator, admission, unsent } = this.#options
-    const principal = await authenticator.authenticate(request.headers.authorization)
+    const { admission, unsent } = this.#options
     unsent.attribute(response, principal?.accountExternalId)
     const refusal = admission.refusalFor(principal)
     if (refusal) throw refusal

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sendNodeResponse } from '@whatwg-node/server'
 import { type DocumentNode, type ExecutionArgs, executeSync, GraphQLError } from 'graphql'
-import { createYoga, type GraphQLParams, type Plugin } from 'graphql-yoga'
+import { createYoga, type GraphQLParams, type Plugin, type YogaInitialContext } from 'graphql-yoga'
 import type { Principal } from '../domain/principal.ts'
 import { InvalidInputError, type LatchkeyErrorCode } from '../errors.ts'
 import { errorBody, statusOf } from '../http/respond.ts'
@@ -63,8 +63,12 @@ type InvalidDocuments = WeakSet<OperationRecord>
 
 /** Replaces each of Yoga's phases with the engine's. */
 function useEngine(engine: GraphQLEngine, invalidDocuments: InvalidDocuments): Plugin<YogaContext> {
-  function parse(source: string, operationName: string | undefined, record: OperationRecord): DocumentNode {
-    const prepared = engine.prepare({ query: source, operationName })
+  function parse(
+    query: string,
+    { params, principal, record }: YogaInitialContext & YogaContext,
+  ): DocumentNode {
+    const { operationName } = params
+    const prepared = engine.prepare({ query, operationName }, principal === null)
     if (!('document' in prepared)) {
       invalidDocuments.add(record)
       throw new AggregateError(prepared)
@@ -76,8 +80,7 @@ function useEngine(engine: GraphQLEngine, invalidDocuments: InvalidDocuments): P
     return document
   }
   return {
-    onParse: ({ context, setParseFn }) =>
-      setParseFn((source: string) => parse(source, context.params.operationName, context.record)),
+    onParse: ({ context, setParseFn }) => setParseFn((source: string) => parse(source, context)),
     // The engine has validated the document with parsing it.
     onValidate: ({ setResult }) => setResult([]),
     onExecute: ({ setExecuteFn }) =>

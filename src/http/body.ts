@@ -23,50 +23,74 @@ const tooManyBodies = new OverloadedError(
   'Too many large requests are being received. Try again in a moment.',
 )
 
-/** Reads a request's whole body. @throws BodyError, OverloadedError, ClientGoneError */
-export type ReadBody = (request: IncomingMessage) => Promise<Buffer>
+/** Reads and discards bodies. */
+export interface Bodies {
+  /**
+   * Reads a request's whole body. `isMetering`: it may use the share of memory that is reserved for metering.
+   * @throws BodyError, OverloadedError, ClientGoneError
+   */
+  read(request: IncomingMessage, isMetering: boolean): Promise<Buffer>
+  /**
+   * Reads a body and keeps nothing of it. A client that is still sending when the response arrives may not get to read
+   * it. @throws ClientGoneError
+   */
+  discard(request: IncomingMessage): Promise<void>
+}
 
 /** Nothing is kept of a body that is refused. All bodies together are bounded, whoever sends them. */
-export function createBodyReader(maxBytes: number): ReadBody {
+export function createBodies(maxBytes: number): Bodies {
+  const { bodiesBytes, meteringBodiesBytes } = fixedLimits
   let bytesInAll = 0
 
-  return (request) =>
-    new Promise((resolve, reject) => {
-      const chunks: Buffer[] = []
+  /** Passes the chunks to `take` until it throws, which is what it rejects with. The rest is read and discarded. */
+  function receive(request: IncomingMessage, take: (chunk: Buffer) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
       let received = 0
-      let held = 0
-      let refused = false
-      const release = () => {
-        bytesInAll -= held
-        held = 0
-      }
-      const refuse = (error: Error) => {
-        refused = true
-        release()
-        chunks.length = 0
-        reject(error)
-      }
+      let refusal: unknown
+      if (request.destroyed) return reject(new ClientGoneError())
       request.on('data', (chunk: Buffer) => {
         received += chunk.length
         if (received > maxBytes * discardFactor) request.destroy()
-        if (refused) return
-        if (received > maxBytes)
-          return refuse(new BodyError(413, `The body is larger than ${maxBytes} bytes. Send less at a time.`))
-        if (bytesInAll + chunk.length > fixedLimits.bodiesBytes) return refuse(tooManyBodies)
-        held += chunk.length
-        bytesInAll += chunk.length
-        chunks.push(chunk)
+        if (refusal) return
+        try {
+          take(chunk)
+        } catch (error) {
+          refusal = error
+          reject(error)
+        }
       })
       // Without a listener, the error of a client that disconnects would end the process. `close` follows it.
       request.on('error', () => {})
       request.once('close', () => {
-        if (!request.complete) refuse(new ClientGoneError())
+        if (!request.complete) reject(new ClientGoneError())
       })
-      request.once('end', () => {
-        release()
-        const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
-        if (isUtf8(body)) resolve(body)
-        else reject(new BodyError(400, 'The body is not valid UTF-8.'))
-      })
+      request.once('end', resolve)
     })
+  }
+
+  return {
+    discard: (request) => receive(request, () => {}),
+    async read(request, isMetering) {
+      const limit = isMetering ? bodiesBytes : bodiesBytes - meteringBodiesBytes
+      const chunks: Buffer[] = []
+      let held = 0
+      let body: Buffer
+      try {
+        await receive(request, (chunk) => {
+          if (held + chunk.length > maxBytes)
+            throw new BodyError(413, `The body is larger than ${maxBytes} bytes. Send less at a time.`)
+          if (bytesInAll + chunk.length > limit) throw tooManyBodies
+          held += chunk.length
+          bytesInAll += chunk.length
+          chunks.push(chunk)
+        })
+        body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
+      } finally {
+        bytesInAll -= held
+        chunks.length = 0
+      }
+      if (!isUtf8(body)) throw new BodyError(400, 'The body is not valid UTF-8.')
+      return body
+    },
+  }
 }

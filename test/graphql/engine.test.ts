@@ -22,21 +22,21 @@ const sourceOf = (index: number, length: number) => `{ viewer { subject } } # ${
 
 /** Whether the engine has the document for this source in its cache. */
 function isCached(engine: GraphQLEngine, source: string): boolean {
-  const document = engine.parse(source)
-  return engine.parse(source) === document
+  const document = engine.parse(source, 100)
+  return engine.parse(source, 100) === document
 }
 
 describe('the cache of documents', () => {
   it('parses and validates a document once', () => {
     const engine = createEngine()
-    const prepared = engine.prepare({ query: sourceOf(1, 100) })
-    expect(engine.prepare({ query: sourceOf(1, 100) })).toBe(prepared)
+    const prepared = engine.prepare({ query: sourceOf(1, 100) }, false)
+    expect(engine.prepare({ query: sourceOf(1, 100) }, false)).toBe(prepared)
   })
 
   it('keeps no invalid document', () => {
     const engine = createEngine()
     for (const query of ['{ nonsense }', '{'])
-      expect(engine.prepare({ query })).toMatchObject([{ message: expect.any(String) }])
+      expect(engine.prepare({ query }, false)).toMatchObject([{ message: expect.any(String) }])
     expect(isCached(engine, '{ nonsense }')).toBe(false)
   })
 
@@ -44,8 +44,8 @@ describe('the cache of documents', () => {
     const engine = createEngine()
     const sources = Array.from({ length: 100 }, (_, index) => sourceOf(index, 10_000))
     for (const query of sources) {
-      engine.prepare({ query })
-      engine.prepare({ query: sources[0] ?? '' })
+      engine.prepare({ query }, false)
+      engine.prepare({ query: sources[0] ?? '' }, false)
     }
     const kept = sources.flatMap((source, index) => (isCached(engine, source) ? [index] : []))
     expect(kept).toEqual([0, ...Array.from({ length: 49 }, (_, index) => 51 + index)])
@@ -53,8 +53,8 @@ describe('the cache of documents', () => {
 
   it('does not let long documents evict others', () => {
     const engine = createEngine()
-    engine.prepare({ query: sourceOf(0, 100) })
-    for (let index = 1; index <= 100; index++) engine.prepare({ query: sourceOf(index, 20_001) })
+    engine.prepare({ query: sourceOf(0, 100) }, false)
+    for (let index = 1; index <= 100; index++) engine.prepare({ query: sourceOf(index, 20_001) }, false)
     expect(isCached(engine, sourceOf(0, 100))).toBe(true)
     expect(isCached(engine, sourceOf(100, 20_001))).toBe(false)
   })
@@ -62,9 +62,9 @@ describe('the cache of documents', () => {
   it('keeps each operation of a document, and nothing for unknown operation names', () => {
     const engine = createEngine()
     const query = 'query A { viewer { subject } } query B { viewer { scopes } }'
-    const [a, b, c] = ['A', 'B', 'C'].map((operationName) => engine.prepare({ query, operationName }))
+    const [a, b, c] = ['A', 'B', 'C'].map((operationName) => engine.prepare({ query, operationName }, false))
     expect([a, b, c]).toMatchObject([{ label: 'A' }, { label: 'B' }, { label: 'unknown' }])
-    expect(engine.prepare({ query, operationName: 'A' })).toBe(a)
-    expect(engine.prepare({ query, operationName: 'C' })).not.toBe(c)
+    expect(engine.prepare({ query, operationName: 'A' }, false)).toBe(a)
+    expect(engine.prepare({ query, operationName: 'C' }, false)).not.toBe(c)
   })
 })

@@ -214,7 +214,7 @@ export class GraphQLOverWebSocket {
     const record = new OperationRecord()
     operations.begin(payload, record)
     try {
-      const prepared = engine.prepare(payload as OperationRequest)
+      const prepared = engine.prepare(payload as OperationRequest, principal === null)
       if (!('document' in prepared)) return this.#refuse(connection, payload, prepared)
       record.noteOperation(prepared.label)
       if (this.#drained) throw stopping
