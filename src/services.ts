@@ -91,6 +91,7 @@ export function createServices(
     keys,
     clock,
     defaultPlan: config.defaultPlan,
+    firstKeyByClaim: vault.seals,
     mostCreatedPerMinute: config.limits.createdAccountsPerMinute,
     changed,
   })

@@ -77,7 +77,9 @@ async function makeKeys(count) {
   await catalogue.savePlan({ slug: 'bench', name: 'Bench', maxApiKeys: 1_000, monthlyCallQuota: null })
   const secrets = []
   for (let i = 0; i < count; i += 10) {
-    const accountId = await accounts.save({ externalId: `account-${i / 10}`, name: 'Account', plan: 'bench' })
+    const externalId = `account-${i / 10}`
+    await accounts.save({ externalId, name: 'Account', plan: 'bench' })
+    const accountId = await accounts.find(externalId)
     for (let key = 0; key < 10; key++)
       secrets.push((await keys.add(accountId, null, { mode: 'FULL' })).secret)
   }

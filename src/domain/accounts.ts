@@ -15,15 +15,22 @@ export interface AccountInput {
 export interface AccountStore {
   /** The id of the account with this external id, or null. */
   find(externalId: string): Promise<string | null>
-  /** Creates the account together with its first key, if the plan allows one. Leaves an account that exists alone. */
+  /** Creates the account with its first key, if one is given and the plan allows it. Leaves an existing account alone. */
   create(
     id: string,
     account: AccountInput,
-    firstKey: NewApiKey,
+    firstKey: NewApiKey | null,
     at: Date,
-  ): Promise<'created' | 'exists' | 'no plan'>
+  ): Promise<{ outcome: 'created'; withKey: boolean } | { outcome: 'exists' } | { outcome: 'no plan' }>
   /** Renames the account and changes its plan. Null if there is no such account or no such plan. */
   update(account: AccountInput): Promise<string | null>
+}
+
+/** An account that was saved. */
+export interface SavedAccount {
+  accountId: string
+  /** The secret of its first key, if it was created with one. */
+  firstSecret: string | null
 }
 
 export interface AccountsOptions {
@@ -34,24 +41,36 @@ export interface AccountsOptions {
   defaultPlan: string
   /** How many accounts the claims of tokens may create per minute. */
   mostCreatedPerMinute: number
+  /** Whether accounts that claims create have a key. Nobody would ever see its secret if it were shown only once. */
+  firstKeyByClaim: boolean
   /** Called after a change of an account is committed. */
   changed: (accountId: string) => void
 }
 
-/** Customers of the SaaS. Every account starts with one key. */
+/** Customers of the SaaS. An account starts with one key if somebody can see its secret. */
 export class Accounts {
   readonly #store: AccountStore
   readonly #keys: ApiKeys
   readonly #clock: Clock
   readonly #defaultPlan: string
   readonly #creationRate: CreationRate
+  readonly #firstKeyByClaim: boolean
   readonly #changed: (accountId: string) => void
 
-  constructor({ store, keys, clock, defaultPlan, mostCreatedPerMinute, changed }: AccountsOptions) {
+  constructor({
+    store,
+    keys,
+    clock,
+    defaultPlan,
+    mostCreatedPerMinute,
+    firstKeyByClaim,
+    changed,
+  }: AccountsOptions) {
     this.#store = store
     this.#keys = keys
     this.#clock = clock
     this.#defaultPlan = defaultPlan
+    this.#firstKeyByClaim = firstKeyByClaim
     this.#creationRate = new CreationRate(clock, mostCreatedPerMinute)
     this.#changed = changed
   }
@@ -64,8 +83,9 @@ export class Accounts {
     const found = await this.#store.find(externalId)
     if (found !== null) return found
     this.#creationRate.count()
-    const created = await this.add({ externalId, name: externalId, plan: this.#defaultPlan })
-    if (created !== null) return created
+    const account = { externalId, name: externalId, plan: this.#defaultPlan }
+    const created = await this.#create(account, this.#firstKeyByClaim)
+    if (created !== null) return created.accountId
     // Another request has created it in between. Accounts are never deleted.
     this.#creationRate.takeBack()
     return (await this.#store.find(externalId)) as string
@@ -78,34 +98,40 @@ export class Accounts {
 
   /**
    * Creates an account, or renames it and changes its plan. A smaller plan removes no keys; it only stops new ones.
-   * Returns the account's id.
    * @throws InvalidInputError (no such plan)
    */
-  async save(account: AccountInput): Promise<string> {
+  async save(account: AccountInput): Promise<SavedAccount> {
     // PostgreSQL rejects some texts that cannot be a slug.
     if (!canBePlanSlug(account.plan)) throw unknownPlan(account.plan)
     // Mostly the account exists, so that is tried first; a new one may be created by another server in between.
-    const id = (await this.#update(account)) ?? (await this.add(account)) ?? (await this.#update(account))
-    if (id === null) throw unknownPlan(account.plan)
-    return id
+    const saved =
+      (await this.#update(account)) ?? (await this.#create(account, true)) ?? (await this.#update(account))
+    if (saved === null) throw unknownPlan(account.plan)
+    return saved
   }
 
   /**
-   * Creates an account and returns its id. Null if the external id is taken; that account is left as it is.
+   * Creates an account with its first key and returns its id. Null if the external id is taken; that account is left as it is.
    * @throws InvalidInputError (no such plan)
    */
   async add(account: AccountInput): Promise<string | null> {
-    const id = uuidv7()
-    const { key } = await this.#keys.create(null, { mode: 'FULL' })
-    const result = await this.#store.create(id, account, key, this.#clock.now())
-    if (result === 'no plan') throw unknownPlan(account.plan)
-    return result === 'created' ? id : null
+    return (await this.#create(account, true))?.accountId ?? null
   }
 
-  async #update(account: AccountInput): Promise<string | null> {
-    const id = await this.#store.update(account)
-    if (id !== null) this.#changed(id)
-    return id
+  async #create(account: AccountInput, withKey: boolean): Promise<SavedAccount | null> {
+    const accountId = uuidv7()
+    const first = withKey ? await this.#keys.create(null, { mode: 'FULL' }) : null
+    const result = await this.#store.create(accountId, account, first?.key ?? null, this.#clock.now())
+    if (result.outcome === 'no plan') throw unknownPlan(account.plan)
+    if (result.outcome === 'exists') return null
+    return { accountId, firstSecret: result.withKey && first ? first.secret : null }
+  }
+
+  async #update(account: AccountInput): Promise<SavedAccount | null> {
+    const accountId = await this.#store.update(account)
+    if (accountId === null) return null
+    this.#changed(accountId)
+    return { accountId, firstSecret: null }
   }
 }
 

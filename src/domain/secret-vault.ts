@@ -17,6 +17,11 @@ export class SecretVault {
     this.#keys = keys
   }
 
+  /** Whether the secrets of new keys can be shown again. */
+  get seals(): boolean {
+    return this.#keys.length > 0
+  }
+
   /** The JWE of a key's secret, or null if secrets are not recoverable. */
   async seal(secret: string, apiKeyId: string): Promise<string | null> {
     const [current] = this.#keys

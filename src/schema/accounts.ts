@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { SavedAccount } from '../domain/accounts.ts'
 import { externalIdRule, lineOfText } from '../domain/text.ts'
 import { InvalidInputError } from '../errors.ts'
 import { builder } from './builder.ts'
@@ -166,7 +167,7 @@ const SaveAccountInput = builder.inputType('SaveAccountInput', {
   }),
 })
 
-const SaveAccountPayload = builder.objectRef<{ accountId: string }>('SaveAccountPayload').implement({
+const SaveAccountPayload = builder.objectRef<SavedAccount>('SaveAccountPayload').implement({
   description: 'The account was saved.',
   fields: (t) => ({
     account: t.prismaField({
@@ -177,6 +178,11 @@ const SaveAccountPayload = builder.objectRef<{ accountId: string }>('SaveAccount
           ...query,
           where: { id: accountId, AND: accountsInScope(context) },
         }),
+    }),
+    firstSecret: t.exposeString('firstSecret', {
+      nullable: true,
+      description:
+        'The whole secret of the first key, if the account was created with one; else null. Unless the server keeps secrets recoverable, it cannot be shown again.',
     }),
   }),
 })
@@ -194,6 +200,6 @@ builder.mutationField('saveAccount', (t) =>
         description: 'The account to create or change.',
       }),
     },
-    resolve: async (_root, { input }, { accounts }) => ({ accountId: await accounts.save(input) }),
+    resolve: (_root, { input }, { accounts }) => accounts.save(input),
   }),
 )

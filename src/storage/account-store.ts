@@ -21,15 +21,23 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
   }
 
   create: AccountStore['create'] = async (id, { externalId, name, plan }, firstKey, createdAt) => {
-    const { digest, sealedSecret, start, note, access } = firstKey
-    const key = [firstKey.id, digest, sealedSecret, start, note, access.mode]
+    const key = firstKey
+      ? [
+          firstKey.id,
+          firstKey.digest,
+          firstKey.sealedSecret,
+          firstKey.start,
+          firstKey.note,
+          firstKey.access.mode,
+        ]
+      : [null, null, null, null, null, null]
     const { rows } = await this.#pool.query<CreateAccountRow>(createAccountStatement, [
       ...[id, externalId, name, plan, createdAt],
       ...key,
     ])
-    const { plan_exists: planExists, created } = rows[0] as CreateAccountRow
-    if (!planExists) return 'no plan'
-    return created ? 'created' : 'exists'
+    const row = rows[0] as CreateAccountRow
+    if (!row.plan_exists) return { outcome: 'no plan' }
+    return row.created ? { outcome: 'created', withKey: row.key_created } : { outcome: 'exists' }
   }
 
   update: AccountStore['update'] = async ({ externalId, name, plan }) => {

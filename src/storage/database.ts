@@ -65,6 +65,19 @@ const meteringPlans = `
  */
 const indexedPlans = 'set enable_seqscan = off; set jit = off'
 
+/**
+ * A server that freezes inside a transaction keeps its locks. The database ends such a transaction after this share of
+ * the time limit of a statement, so that statements of other servers that wait for a lock still succeed in time.
+ */
+const idleTransactionShare = 0.5
+
+/** A statement waits for locks no longer than this share of its time limit, and says that it was a lock. */
+const lockShare = 0.75
+
+const lockLimits = (limitMs: number) => `
+  set idle_in_transaction_session_timeout = ${Math.ceil(limitMs * idleTransactionShare)};
+  set lock_timeout = ${Math.ceil(limitMs * lockShare)}`
+
 /** The share of a call's time that the database gets. The rest lets its refusal arrive before the call times out. */
 const meteringShare = 0.75
 
@@ -99,7 +112,7 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
       connectionTimeoutMillis: connectTimeoutMs,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + answerGraceMs,
-      onConnect: (client) => client.query(indexedPlans),
+      onConnect: (client) => client.query(`${indexedPlans}; ${lockLimits(statementTimeoutMs)}`),
     },
     onIdleError,
   )
@@ -110,7 +123,7 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
       // The call would have timed out, and an attempt that hangs blocks the next one.
       connectionTimeoutMillis: Math.min(connectTimeoutMs, meterTimeoutMs),
       statement_timeout: Math.ceil(meterTimeoutMs * meteringShare),
-      onConnect: (client) => client.query(meteringPlans),
+      onConnect: (client) => client.query(`${meteringPlans}; ${lockLimits(meterTimeoutMs * meteringShare)}`),
     },
     onIdleError,
   )

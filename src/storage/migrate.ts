@@ -10,6 +10,18 @@ const advisoryLock = 7_201_846_131
 const withoutTimeLimit = { query_timeout: 2_147_483_647 }
 
 /**
+ * While a migration waits for a table's lock, everything that arrives later waits behind it, metering included. So it
+ * waits for a moment only.
+ */
+const migrationLockMs = 2_000
+
+/** A server that freezes while it migrates loses its connection after this time, and with it the locks. */
+const frozenMs = 60_000
+
+/** PostgreSQL's code for a lock that was not available in time. */
+const lockNotAvailable = '55P03'
+
+/**
  * PostgreSQL's codes for a role that may not change the schema, a read-only database, and a search_path without any
  * existing schema.
  */
@@ -73,8 +85,13 @@ async function readMigrations(): Promise<Migration[]> {
 }
 
 async function applyInTurn(client: PoolClient, migrations: readonly Migration[]): Promise<string[]> {
-  await client.query('set statement_timeout = 0')
+  await client.query(`
+    set statement_timeout = 0;
+    set lock_timeout = 0;
+    set idle_session_timeout = ${frozenMs};
+    set idle_in_transaction_session_timeout = ${frozenMs}`)
   await client.query({ text: 'select pg_advisory_lock($1)', values: [advisoryLock], ...withoutTimeLimit })
+  await client.query(`set lock_timeout = ${migrationLockMs}`)
   // Another server may have applied them while this one waited.
   const pending = await pendingOf(client, migrations)
   try {
@@ -82,6 +99,12 @@ async function applyInTurn(client: PoolClient, migrations: readonly Migration[])
     for (const migration of pending) await applyOne(client, migration)
   } catch (cause) {
     const { code = '', message } = cause as Error & { code?: string }
+    if (code === lockNotAvailable)
+      throw new SchemaError(
+        `The migration ${pending[0]?.name} was not applied: other sessions lock what it changes. Start again when ` +
+          'they have ended; pg_dump is one that may take long.',
+        { cause },
+      )
     if (!refusesChange.test(code)) throw cause
     throw new SchemaError(
       `The database is older than this version of Latchkey: it lacks the migration ${pending[0]?.name}, which ` +

@@ -64,7 +64,7 @@ class Simulation {
     const [maxApiKeys, quota] = [this.random.int(2, 5), this.random.int(10, 60)]
     const slug = externalId
     await catalogue.savePlan({ slug, name: slug, maxApiKeys, monthlyCallQuota: quota })
-    const id = await accounts.save({ externalId, name: externalId, plan: slug })
+    const { accountId: id } = await accounts.save({ externalId, name: externalId, plan: slug })
     const account: ModelAccount = { id, externalId, maxApiKeys, quota, keys: [], calls: new Map() }
     this.model.accounts.push(account)
     const first = await prisma.apiKey.findFirstOrThrow({ where: { accountId: id } })

@@ -50,7 +50,9 @@ describe.each(databases)('the stores of keys and accounts on %s', (database) => 
       Array.from({ length: 10 }, (_, i) =>
         i % 2
           ? accounts.findOrCreate('first seen')
-          : accounts.save({ externalId: 'first seen', name: 'x', plan: 'free' }),
+          : accounts
+              .save({ externalId: 'first seen', name: 'x', plan: 'free' })
+              .then(({ accountId }) => accountId),
       ),
     )
     expect(new Set(ids).size).toBe(1)
@@ -60,7 +62,10 @@ describe.each(databases)('the stores of keys and accounts on %s', (database) => 
   it('create no key for an account whose plan allows none', async () => {
     const { accounts, catalogue, prisma } = app.services
     await catalogue.savePlan({ slug: 'keyless', name: 'Keyless', maxApiKeys: 0, monthlyCallQuota: null })
-    const accountId = await accounts.save({ externalId: 'keyless', name: 'x', plan: 'keyless' })
+    const { accountId, firstSecret } = await accounts.save({
+      ...{ externalId: 'keyless', name: 'x', plan: 'keyless' },
+    })
+    expect(firstSecret).toBeNull()
     expect(await prisma.apiKey.count({ where: { accountId } })).toBe(0)
   })
 })
@@ -171,7 +176,9 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
     expect(await keys.add(uuidv7(), keyWith({ mode: 'FULL' }), null)).toEqual({ outcome: 'no account' })
     const accounts = new SqlAccountStore(prisma, pool)
     const account = { externalId: 'planless', name: 'x', plan: 'no-such-plan' }
-    expect(await accounts.create(uuidv7(), account, keyWith({ mode: 'FULL' }), new Date())).toBe('no plan')
+    expect(await accounts.create(uuidv7(), account, keyWith({ mode: 'FULL' }), new Date())).toEqual({
+      outcome: 'no plan',
+    })
     expect(await accounts.update(account)).toBeNull()
   })
 })

@@ -183,6 +183,7 @@ export async function sendOperation<Data, Variables>(
     body: JSON.stringify({ query: String(document), variables }),
   })
   const text = await response.text()
-  for (const [, secret] of text.matchAll(/"secret":"([^"]+)"/g)) if (secret) noteSecrets(secret)
+  for (const [, secret] of text.matchAll(/"(?:secret|firstSecret)":"([^"]+)"/g))
+    if (secret) noteSecrets(secret)
   return { status: response.status, ...JSON.parse(text) }
 }

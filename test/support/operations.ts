@@ -109,7 +109,7 @@ export const SaveAccount = graphql(`
   mutation SaveAccount($input: SaveAccountInput!) {
     saveAccount(input: $input) {
       __typename
-      ... on SaveAccountPayload { account { id externalId name plan { slug } apiKeys { totalCount } } }
+      ... on SaveAccountPayload { firstSecret account { id externalId name plan { slug } apiKeys { totalCount } } }
       ... on InvalidInput { message issues { path message } }
     }
   }

@@ -65,7 +65,8 @@ export const strings = {
     found: (count: number, written: string) => `${counted(count, written, 'key', 'keys')} found`,
     nothingFound: 'No key’s note or start matches.',
     empty: 'You have no API keys',
-    emptyHint: 'Add a key to let your programs use the API.',
+    emptyHint:
+      'An account may start without a key, because some servers show a key only once: when it is added. Add one to let your programs use the API.',
     loadingMore: 'Loading more keys…',
     never: 'Never',
     unnamed: (start: string) => `the key ${start}`,

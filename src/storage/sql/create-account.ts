@@ -1,10 +1,11 @@
 /**
- * Creates an account together with its first key, if its plan allows one. Both are committed or neither is. An account
+ * Creates an account together with its first key, if there is one and the plan allows it. Both are committed or neither is. An account
  * that exists is left as it is, even if another server creates it at the same time.
  *
- * Returns one row; `created` is false if the account exists or there is no such plan.
+ * Returns one row; `created` is false if the account exists or there is no such plan, `key_created` also if the plan
+ * allows no key.
  *
- * $1 id · $2 external id · $3 name · $4 plan's slug · $5 created at · the key's: $6 id · $7 digest · $8 sealed secret ·
+ * $1 id · $2 external id · $3 name · $4 plan's slug · $5 created at · the key's, or null for none: $6 id · $7 digest · $8 sealed secret ·
  * $9 start · $10 note · $11 access mode
  */
 export const createAccountStatement = {
@@ -23,12 +24,15 @@ export const createAccountStatement = {
       insert into api_key (id, account_id, digest, sealed_secret, start, note, access_mode, created_at)
       select $6::uuid, created.id, $7::bytea, $8, $9, $10, $11::api_key_access_mode, $5::timestamptz
       from created, chosen_plan
-      where chosen_plan.max_api_keys > 0
+      where chosen_plan.max_api_keys > 0 and $6 is not null
+      returning id
     )
-    select exists (select from chosen_plan) as plan_exists, exists (select from created) as created`,
+    select exists (select from chosen_plan) as plan_exists, exists (select from created) as created,
+      exists (select from first_key) as key_created`,
 }
 
 export interface CreateAccountRow {
   plan_exists: boolean
   created: boolean
+  key_created: boolean
 }
