@@ -103,6 +103,8 @@ export const fixedLimits = {
    * something to read, and every other client would wait.
    */
   messagesPerTurn: 256,
+  /** One WebSocket message of a client that has not sent a valid token. */
+  strangersMessageBytes: 16_384,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
 } as const

@@ -10,6 +10,7 @@ import type { Logger } from '../../log.ts'
 import type { Frames } from './frames.ts'
 import { Operations } from './operations.ts'
 import { Pings } from './pings.ts'
+import { StrangerLimit } from './stranger-limit.ts'
 
 export interface ConnectionOptions {
   socket: WebSocket
@@ -28,6 +29,9 @@ export interface ConnectionOptions {
 
 /** After this long, a client that was behind is no longer assumed to be. */
 const behindForMs = 1_000
+
+/** RFC 6455, 7.4.1. */
+const messageTooBig = 1009
 
 /** The bytes of a control frame that are left for a close reason (RFC 6455, 5.5). */
 const closeReasonBytes = 123
@@ -57,6 +61,7 @@ export class Connection {
   readonly #options: ConnectionOptions
   #state: ConnectionState = 'greeting'
   readonly #pings: Pings
+  readonly #strangerLimit: StrangerLimit
   #principal: Principal | null = null
   /** What must be undone when the connection closes. */
   #release: () => void = () => {}
@@ -68,6 +73,7 @@ export class Connection {
     this.#options = options
     const { socket, tcp, protocol, log, limits } = options
     this.#pings = new Pings(socket, () => setImmediate(() => this.#catchUp()))
+    this.#strangerLimit = new StrangerLimit(socket, tcp, () => this.#closeUnread())
     const keepAlive = setInterval(() => this.#keepAlive(), limits.pingMs)
     tcp.on('drain', () => this.#readOn())
     const closed = protocol.opened(
@@ -110,6 +116,7 @@ export class Connection {
     this.#enter('ready')
     this.#principal = principal
     this.#release = release
+    if (principal) this.#strangerLimit.lift()
   }
 
   /** A reason may quote the client, and ws throws where it is too long. */
@@ -120,6 +127,18 @@ export class Connection {
   /** Closes the connection without waiting for the client. */
   terminate(): void {
     this.#options.socket.terminate()
+  }
+
+  /**
+   * Discards what the client is still sending, as ws does after a message that is too large. Until the client has sent
+   * it all, it may not read why the connection was closed.
+   */
+  #closeUnread(): void {
+    const { tcp } = this.#options
+    this.close(messageTooBig)
+    tcp.removeAllListeners('data')
+    tcp.resume()
+    tcp.end()
   }
 
   #enter(next: ConnectionState): void {
@@ -133,6 +152,7 @@ export class Connection {
   }
 
   async #receive(text: string, handle: (text: string) => Promise<void>): Promise<void> {
+    if (!this.isOpen) return
     if (this.#messagesInTurn++ === 0) this.#beginTurn()
     if (this.#messagesInTurn === messagesPerTurn) this.#options.socket.pause()
     if (this.#isRefused(text)) return

@@ -158,9 +158,12 @@ export class GraphQLOverWebSocket {
   }
 
   /** Answers `connection_init`. Returns false for 4403; where another code fits better, closes with that one first. */
-  async #authenticate({ extra: connection, connectionParams }: Context): Promise<boolean> {
+  async #authenticate(context: Context): Promise<boolean> {
     const { authenticator, errorMask, admission, connectionQuota } = this.#options
+    const { extra: connection, connectionParams } = context
     const authorization = connectionParams?.authorization ?? connectionParams?.Authorization
+    // graphql-ws would keep them as long as the connection is open.
+    delete (context as { connectionParams?: ConnectionParams }).connectionParams
     if (authorization !== undefined && typeof authorization !== 'string') return false
     connection.beginAuthentication()
     let principal: Principal | null
