@@ -176,7 +176,7 @@ export class GraphQLOverWebSocket {
       return false
     }
     if (!connection.isOpen) return false
-    const release = admission.refusesConnections
+    const release = admission.refusesConnectionOf(principal)
       ? null
       : connectionQuota.acquire(principal?.accountExternalId)
     if (!release) {
@@ -212,10 +212,10 @@ export class GraphQLOverWebSocket {
     connection: Connection,
     payload: SubscribePayload,
   ): Promise<PreparedArgs | readonly GraphQLError[]> {
-    const { engine } = this.#options
+    const { engine, admission } = this.#options
     const { operations, principal } = connection
     const record = new OperationRecord()
-    operations.begin(payload, record)
+    operations.begin(payload, record, admission.begin(principal))
     try {
       const prepared = engine.prepare(payload as OperationRequest)
       if (!('document' in prepared)) return this.#refuse(connection, payload, prepared)
