@@ -16,7 +16,7 @@ export interface ConnectionOptions {
   socket: WebSocket
   /** The TCP connection below the WebSocket. */
   tcp: Socket
-  protocol: Server<Connection>
+  protocol: Pick<Server<Connection>, 'opened'>
   frames: Frames
   limits: Pick<Limits, 'pingMs' | 'waitMs'>
   log: Logger
@@ -25,6 +25,8 @@ export interface ConnectionOptions {
    * sends faster than the server reads, and what arrives now has waited for longer than it may.
    */
   refusalFor: (connection: Connection, isBehind: boolean) => OverloadedError | undefined
+  /** Called with each operation that was refused. */
+  noteRefusal: (refusal: OverloadedError) => void
 }
 
 /** After this long, a client that was behind is no longer assumed to be. */
@@ -73,6 +75,8 @@ export class Connection {
     this.#options = options
     const { socket, tcp, protocol, log, limits } = options
     this.#pings = new Pings(socket, () => setImmediate(() => this.#catchUp()))
+    // The client waits to be acknowledged before it sends operations, so nothing delays this pong.
+    this.#pings.send()
     this.#strangerLimit = new StrangerLimit(socket, tcp, () => this.#closeUnread())
     const keepAlive = setInterval(() => this.#keepAlive(), limits.pingMs)
     tcp.on('drain', () => this.#readOn())
@@ -171,19 +175,20 @@ export class Connection {
     const refusal = this.#options.refusalFor(this, this.#isBehind)
     const id = refusal && operationIdOf(text)
     if (!refusal || id === undefined) return false
+    this.#options.noteRefusal(refusal)
     void this.#send(`{"id":${JSON.stringify(id)},"type":"error","payload":${errorsJson(refusal)}}`)
     return true
   }
 
   #beginTurn(): void {
     this.#isBehind = performance.now() < this.#behindUntilMs
+    this.#pings.noteMessage()
     setImmediate(() => this.#endTurn())
   }
 
   #endTurn(): void {
     const isMore = this.#messagesInTurn >= messagesPerTurn
-    const { waitingMs, roundTripMs } = this.#pings
-    const isLate = isMore && Math.max(waitingMs, roundTripMs) > this.#options.limits.waitMs
+    const isLate = isMore && this.#pings.backlogMs > this.#options.limits.waitMs
     this.#behindUntilMs = isLate ? performance.now() + behindForMs : 0
     if (isMore) this.#pings.send()
     this.#messagesInTurn = 0

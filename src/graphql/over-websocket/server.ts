@@ -25,7 +25,7 @@ import type { Admission } from '../../overload/admission.ts'
 import type { ConnectionQuota } from '../../overload/connection-quota.ts'
 import type { GraphQLEngine, OperationRequest, PreparedArgs } from '../engine.ts'
 import type { ErrorMask } from '../mask-error.ts'
-import { type OperationLogLevel, OperationRecord } from '../operation-log.ts'
+import { type OperationLogLevel, OperationRecord, writeRefusal } from '../operation-log.ts'
 import { Connection } from './connection.ts'
 import { Frames } from './frames.ts'
 
@@ -127,6 +127,7 @@ export class GraphQLOverWebSocket {
         frames: this.#frames,
         limits,
         log,
+        noteRefusal: ({ code }) => writeRefusal(log, this.#options.operationLogLevel, code),
         refusalFor: (each, isBehind) => this.#refusalFor(each, isBehind),
       })
       this.#connections.add(connection)
