@@ -159,6 +159,8 @@ export const fixedLimits = {
    * error: each error quotes the value around it.
    */
   variablesWeight: 4_000_000,
+  /** One WebSocket message of a client that has not sent a valid token. */
+  strangersMessageBytes: 16_384,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
   /** Requests in flight on one connection. With as many, it is not read from. */

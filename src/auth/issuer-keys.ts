@@ -28,8 +28,11 @@ const refreshBeforeUseAfterMs = 600_000
  */
 const unknownKeyCooldownMs = 30_000
 
-/** After a failure, the next attempt does not begin sooner than this. */
-const retryAfterMs = 1_000
+/**
+ * After an attempt that failed, the next one does not begin sooner than this. Less than a second: `/ready` asks once a
+ * second, and must not find that it came a moment too soon.
+ */
+const retryAfterMs = 900
 
 const forever = Number.POSITIVE_INFINITY
 
@@ -91,11 +94,12 @@ export class IssuerKeys {
 
   async #fetch(): Promise<void> {
     if (this.#failure && this.#sinceMs(this.#failure.atMs) < retryAfterMs) throw this.#failure.error
+    const startedAtMs = this.#nowMs
     try {
       await this.#remote.reload()
     } catch (cause) {
       const error = new UnavailableError('Tokens cannot be verified at the moment. Try again.', { cause })
-      this.#failure = { atMs: this.#nowMs, error }
+      this.#failure = { atMs: startedAtMs, error }
       throw error
     }
     this.#failure = undefined

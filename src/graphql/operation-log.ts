@@ -48,6 +48,11 @@ export class OperationRecord {
   }
 }
 
+/** Logs an operation that was refused before it was looked at. Refusals come in thousands, so this builds next to nothing. */
+export function writeRefusal(log: Logger, level: OperationLogLevel, code: string): void {
+  log[level]({ transport: 'websocket', durationMs: 0, codes: [code] })
+}
+
 /** What the log calls an operation: its name, or its type where it has none. */
 export function operationLabel(operation: OperationDefinitionNode | undefined): string {
   return operation?.name?.value.slice(0, longestLabel) ?? operation?.operation ?? 'unknown'

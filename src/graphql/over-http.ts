@@ -128,11 +128,31 @@ export class GraphQLOverHttp {
     unsent.attribute(response, principal?.accountExternalId)
     const refusal = admission.refusalFor(principal)
     if (refusal) throw refusal
+    const end = admission.begin(principal)
+    try {
+      await this.#execute(request, response, body, principal, record, end)
+    } finally {
+      end()
+    }
+  }
+
+  /** @param end says that the operation has ended as far as the database is concerned: event streams go on for long */
+  async #execute(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Buffer,
+    principal: Principal | null,
+    record: OperationRecord,
+    end: () => void,
+  ): Promise<void> {
     const jsonType = jsonTypeOf(request)
     if (jsonType && (await answerJsonPost(this.#options, response, body, jsonType, principal, record))) return
     if (response.destroyed) return
     if (lacksOperation(request)) throw principal ? noOperation : noToken
-    const beginStream = () => this.#beginStream(response, principal?.accountExternalId)
+    const beginStream = () => {
+      this.#beginStream(response, principal?.accountExternalId)
+      end()
+    }
     // Yoga takes a body that has been read from here.
     if (body.length > 0) Object.assign(request, { body })
     await this.#answerWithYoga(request, response, { principal, record, beginStream })

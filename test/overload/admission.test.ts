@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
+import type { Principal } from '../../src/domain/principal.ts'
+import { Admission } from '../../src/overload/admission.ts'
 import { startApp } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import { expectRefusal, type HttpAnswer, post } from '../support/http.ts'
@@ -26,10 +28,93 @@ describe('a server with MAX_REQUESTS requests in flight', () => {
   })
 })
 
+describe('an account whose operations fill the queue for the database', () => {
+  const principalOf = (account?: string, ...scopes: string[]) => ({
+    subject: account ?? 'a token without an account',
+    scopes,
+    ...(account ? { accountExternalId: account } : {}),
+    expiresAt: new Date(8.64e15),
+  })
+  const greedy = principalOf('greedy')
+  const modest = principalOf('modest')
+  const operator = principalOf(undefined, 'admin')
+  const gateway = principalOf(undefined, 'calls:meter')
+  const maxWaitingQueries = 100
+  /** Each operation waits for one statement. */
+  function admissionWith() {
+    let waiting = 0
+    const admission = new Admission({
+      meter: { isFull: false },
+      waitingQueries: () => waiting,
+      maxWaitingQueries,
+    })
+    /** Begins operations until they are refused, and at most `most`. Returns how many were admitted. */
+    const fill = (principal: Principal, most = 1_000) => {
+      let admitted = 0
+      while (admitted < most && !admission.refusalFor(principal)) {
+        admission.begin(principal)
+        waiting++
+        admitted++
+      }
+      return admitted
+    }
+    return { admission, fill }
+  }
+
+  it('may use all of it while no other account has operations', () => {
+    expect(admissionWith().fill(greedy)).toBe(maxWaitingQueries)
+  })
+
+  it('is refused further ones, and other accounts and operators are not', () => {
+    const { admission, fill } = admissionWith()
+    fill(greedy)
+    expect(fill(modest, 10)).toBe(10)
+    expect(fill(operator, 10)).toBe(10)
+    expect(admission.refusalFor(greedy)?.code).toBe('OVERLOADED')
+  })
+
+  it('leaves half of it to the others once they have operations', () => {
+    const { fill } = admissionWith()
+    fill(modest, 1)
+    expect(fill(greedy)).toBe(maxWaitingQueries / 2 - 1)
+  })
+
+  it('is admitted again when its operations have ended, however often their end is reported', () => {
+    const admission = new Admission({
+      meter: { isFull: false },
+      waitingQueries: () => 100,
+      maxWaitingQueries,
+    })
+    const end = admission.begin(greedy)
+    expect(admission.refusalFor(greedy)?.code).toBe('OVERLOADED')
+    end()
+    end()
+    expect(admission.refusalFor(greedy)).toBeUndefined()
+    admission.begin(greedy)
+    expect(admission.refusalFor(greedy)?.code).toBe('OVERLOADED')
+  })
+
+  it('never makes the queue longer than twice MAX_WAITING_QUERIES, however many accounts there are', () => {
+    const { fill } = admissionWith()
+    let admitted = 0
+    for (let i = 0; i < 1_000; i++) admitted += fill(principalOf(`account ${i}`), 1)
+    expect(admitted).toBeLessThanOrEqual(2 * maxWaitingQueries)
+  })
+
+  it("refuses its own new connections, not another account's, nor a gateway's connections and calls", () => {
+    const { admission, fill } = admissionWith()
+    fill(greedy)
+    const refused = [greedy, modest, gateway].map((principal) => admission.refusesConnectionOf(principal))
+    expect(refused).toEqual([true, false, false])
+    expect(admission.refusalFor(gateway)).toBeUndefined()
+  })
+})
+
 describe('a server with more than MAX_WAITING_QUERIES queued statements', () => {
   it('refuses operations and WebSockets until the queue is drained, and still answers /health', async () => {
     const app = await startApp({ database: 'embedded', environment: { MAX_WAITING_QUERIES: '4' } })
     const customer = await createCustomer(app, {})
+    const gateway = await app.token({ scopes: ['calls:meter'] })
     const count = () =>
       post(
         app,
@@ -52,6 +137,8 @@ describe('a server with more than MAX_WAITING_QUERIES queued statements', () => 
       const closed = closeOf(connection.socket)
       connection.send({ type: 'connection_init', payload: { authorization: `Bearer ${customer.token}` } })
       expect((await closed).code).toBe(1013)
+      const gateways = await (await openRawConnection(app)).init(gateway)
+      gateways.socket.terminate()
     })
     await Promise.all(asked)
     expect(answers.map(({ status }) => status)).toContain(200)

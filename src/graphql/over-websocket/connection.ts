@@ -10,12 +10,13 @@ import type { Logger } from '../../log.ts'
 import type { Frames } from './frames.ts'
 import { Operations } from './operations.ts'
 import { Pings } from './pings.ts'
+import { StrangerLimit } from './stranger-limit.ts'
 
 export interface ConnectionOptions {
   socket: WebSocket
   /** The TCP connection below the WebSocket. */
   tcp: Socket
-  protocol: Server<Connection>
+  protocol: Pick<Server<Connection>, 'opened'>
   frames: Frames
   limits: Pick<Limits, 'pingMs' | 'waitMs'>
   log: Logger
@@ -24,10 +25,15 @@ export interface ConnectionOptions {
    * sends faster than the server reads, and what arrives now has waited for longer than it may.
    */
   refusalFor: (connection: Connection, isBehind: boolean) => OverloadedError | undefined
+  /** Called with each operation that was refused. */
+  noteRefusal: (refusal: OverloadedError) => void
 }
 
 /** After this long, a client that was behind is no longer assumed to be. */
 const behindForMs = 1_000
+
+/** RFC 6455, 7.4.1. */
+const messageTooBig = 1009
 
 /** The bytes of a control frame that are left for a close reason (RFC 6455, 5.5). */
 const closeReasonBytes = 123
@@ -57,6 +63,7 @@ export class Connection {
   readonly #options: ConnectionOptions
   #state: ConnectionState = 'greeting'
   readonly #pings: Pings
+  readonly #strangerLimit: StrangerLimit
   #principal: Principal | null = null
   /** What must be undone when the connection closes. */
   #release: () => void = () => {}
@@ -68,6 +75,9 @@ export class Connection {
     this.#options = options
     const { socket, tcp, protocol, log, limits } = options
     this.#pings = new Pings(socket, () => setImmediate(() => this.#catchUp()))
+    // The client waits to be acknowledged before it sends operations, so nothing delays this pong.
+    this.#pings.send()
+    this.#strangerLimit = new StrangerLimit(socket, tcp, () => this.#closeUnread())
     const keepAlive = setInterval(() => this.#keepAlive(), limits.pingMs)
     tcp.on('drain', () => this.#readOn())
     const closed = protocol.opened(
@@ -110,6 +120,7 @@ export class Connection {
     this.#enter('ready')
     this.#principal = principal
     this.#release = release
+    if (principal) this.#strangerLimit.lift()
   }
 
   /** A reason may quote the client, and ws throws where it is too long. */
@@ -120,6 +131,18 @@ export class Connection {
   /** Closes the connection without waiting for the client. */
   terminate(): void {
     this.#options.socket.terminate()
+  }
+
+  /**
+   * Discards what the client is still sending, as ws does after a message that is too large. Until the client has sent
+   * it all, it may not read why the connection was closed.
+   */
+  #closeUnread(): void {
+    const { tcp } = this.#options
+    this.close(messageTooBig)
+    tcp.removeAllListeners('data')
+    tcp.resume()
+    tcp.end()
   }
 
   #enter(next: ConnectionState): void {
@@ -133,6 +156,7 @@ export class Connection {
   }
 
   async #receive(text: string, handle: (text: string) => Promise<void>): Promise<void> {
+    if (!this.isOpen) return
     if (this.#messagesInTurn++ === 0) this.#beginTurn()
     if (this.#messagesInTurn === messagesPerTurn) this.#options.socket.pause()
     if (this.#isRefused(text)) return
@@ -151,19 +175,20 @@ export class Connection {
     const refusal = this.#options.refusalFor(this, this.#isBehind)
     const id = refusal && operationIdOf(text)
     if (!refusal || id === undefined) return false
+    this.#options.noteRefusal(refusal)
     void this.#send(`{"id":${JSON.stringify(id)},"type":"error","payload":${errorsJson(refusal)}}`)
     return true
   }
 
   #beginTurn(): void {
     this.#isBehind = performance.now() < this.#behindUntilMs
+    this.#pings.noteMessage()
     setImmediate(() => this.#endTurn())
   }
 
   #endTurn(): void {
     const isMore = this.#messagesInTurn >= messagesPerTurn
-    const { waitingMs, roundTripMs } = this.#pings
-    const isLate = isMore && Math.max(waitingMs, roundTripMs) > this.#options.limits.waitMs
+    const isLate = isMore && this.#pings.backlogMs > this.#options.limits.waitMs
     this.#behindUntilMs = isLate ? performance.now() + behindForMs : 0
     if (isMore) this.#pings.send()
     this.#messagesInTurn = 0

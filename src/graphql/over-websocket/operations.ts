@@ -3,6 +3,8 @@ import type { OperationRecord } from '../operation-log.ts'
 interface Operation {
   record: OperationRecord
   isSubscription: boolean
+  /** Says that it no longer counts towards its account's share of the database. */
+  release: () => void
 }
 
 /**
@@ -21,8 +23,9 @@ export class Operations {
     return this.#subscriptions
   }
 
-  begin(payload: object, record: OperationRecord): void {
-    this.#inFlight.set(payload, { record, isSubscription: false })
+  /** `release` is called when the operation ends, or begins to wait for events. */
+  begin(payload: object, record: OperationRecord, release: () => void): void {
+    this.#inFlight.set(payload, { record, isSubscription: false, release })
   }
 
   /** Says of an operation that has begun that it is a subscription. */
@@ -30,6 +33,7 @@ export class Operations {
     const operation = this.#inFlight.get(payload)
     if (!operation || operation.isSubscription) return
     operation.isSubscription = true
+    operation.release()
     this.#subscriptions++
   }
 
@@ -42,6 +46,7 @@ export class Operations {
     const operation = this.#inFlight.get(payload)
     if (!operation) return undefined
     this.#inFlight.delete(payload)
+    operation.release()
     if (operation.isSubscription) this.#subscriptions--
     return operation.record
   }

@@ -25,7 +25,7 @@ import type { Admission } from '../../overload/admission.ts'
 import type { ConnectionQuota } from '../../overload/connection-quota.ts'
 import type { GraphQLEngine, OperationRequest, PreparedArgs } from '../engine.ts'
 import type { ErrorMask } from '../mask-error.ts'
-import { type OperationLogLevel, OperationRecord } from '../operation-log.ts'
+import { type OperationLogLevel, OperationRecord, writeRefusal } from '../operation-log.ts'
 import { Connection } from './connection.ts'
 import { Frames } from './frames.ts'
 
@@ -127,6 +127,7 @@ export class GraphQLOverWebSocket {
         frames: this.#frames,
         limits,
         log,
+        noteRefusal: ({ code }) => writeRefusal(log, this.#options.operationLogLevel, code),
         refusalFor: (each, isBehind) => this.#refusalFor(each, isBehind),
       })
       this.#connections.add(connection)
@@ -158,9 +159,12 @@ export class GraphQLOverWebSocket {
   }
 
   /** Answers `connection_init`. Returns false for 4403; where another code fits better, closes with that one first. */
-  async #authenticate({ extra: connection, connectionParams }: Context): Promise<boolean> {
+  async #authenticate(context: Context): Promise<boolean> {
     const { authenticator, errorMask, admission, connectionQuota } = this.#options
+    const { extra: connection, connectionParams } = context
     const authorization = connectionParams?.authorization ?? connectionParams?.Authorization
+    // graphql-ws would keep them as long as the connection is open.
+    delete (context as { connectionParams?: ConnectionParams }).connectionParams
     if (authorization !== undefined && typeof authorization !== 'string') return false
     connection.beginAuthentication()
     let principal: Principal | null
@@ -173,7 +177,7 @@ export class GraphQLOverWebSocket {
       return false
     }
     if (!connection.isOpen) return false
-    const release = admission.refusesConnections
+    const release = admission.refusesConnectionOf(principal)
       ? null
       : connectionQuota.acquire(principal?.accountExternalId)
     if (!release) {
@@ -209,10 +213,10 @@ export class GraphQLOverWebSocket {
     connection: Connection,
     payload: SubscribePayload,
   ): Promise<PreparedArgs | readonly GraphQLError[]> {
-    const { engine } = this.#options
+    const { engine, admission } = this.#options
     const { operations, principal } = connection
     const record = new OperationRecord()
-    operations.begin(payload, record)
+    operations.begin(payload, record, admission.begin(principal))
     try {
       const prepared = engine.prepare(payload as OperationRequest, principal === null)
       if (!('document' in prepared)) return this.#refuse(connection, payload, prepared)

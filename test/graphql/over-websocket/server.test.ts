@@ -16,7 +16,7 @@ import {
 } from '../../support/websocket.ts'
 
 const viewer = '{ viewer { subject } }'
-const nestedLists = '['.repeat(100_000) + ']'.repeat(100_000)
+const nestedLists = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 
 describe('graphql-transport-ws', () => {
   let app: TestApp
@@ -73,18 +73,29 @@ describe('graphql-transport-ws', () => {
     [
       '4403: a token of deeply nested lists',
       4403,
-      [`{"type":"connection_init","payload":{"authorization":${nestedLists}}}`],
-    ],
-    [
-      '4400: a ping whose payload cannot be sent back',
-      4400,
-      [{ type: 'connection_init' }, `{"type":"ping","payload":{"lists":${nestedLists}}}`],
+      [`{"type":"connection_init","payload":{"authorization":${nestedLists(8_000)}}}`],
     ],
     ['1009: a frame of more than 1 MiB', 1009, ['x'.repeat(1_048_577)]],
+    ['1009: a frame of more than 16 KiB before connection_init', 1009, ['x'.repeat(16_385)]],
+    [
+      '1009: a frame of more than 16 KiB after connection_init without a token',
+      1009,
+      [{ type: 'connection_init' }, 'x'.repeat(16_385)],
+    ],
   ])('closes a socket with %s', async (_, code, messages) => {
     const connection = await openRawConnection(app)
     const closed = closeOf(connection.socket)
     for (const message of messages) connection.send(message)
+    expect((await closed).code).toBe(code)
+  })
+
+  it.each([
+    ['4400: a ping whose payload cannot be sent back', 4400, `{"lists":${nestedLists(100_000)}}`],
+    ['1009: a frame of more than 1 MiB', 1009, `{"x":"${'x'.repeat(1_048_577)}"}`],
+  ])('closes an authenticated socket with %s', async (_, code, payload) => {
+    const connection = await (await openRawConnection(app)).init(customer.token)
+    const closed = closeOf(connection.socket)
+    connection.send(`{"type":"ping","payload":${payload}}`)
     expect((await closed).code).toBe(code)
   })
 
@@ -192,7 +203,7 @@ describe('graphql-transport-ws', () => {
       [
         'an operation too deep to be parsed',
         { query: `${'{ account '.repeat(4_900)} id ${'}'.repeat(4_900)}` },
-        null,
+        [],
       ],
       ['no token', { query: viewer }, null],
       ['no token for a subscription', { query: liveUsageDocument }, null],
