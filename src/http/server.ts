@@ -67,6 +67,8 @@ export class HttpServer {
     )
     this.server.maxConnections = limits.connections
     this.server.on('clientError', refuseMalformedRequest)
+    // An unknown expectation may be ignored (RFC 9110, 10.1.1). Node.js would refuse it in a format of its own.
+    this.server.on('checkExpectation', (request, response) => this.#serve(request, response))
     this.server.on('connection', (socket) => this.connections.add(socket))
   }
 
