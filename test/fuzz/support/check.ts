@@ -6,6 +6,9 @@ export const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2
 /** `npm run fuzz` multiplies the number of cases. */
 const factor = Number(process.env.FUZZ_FACTOR ?? 1)
 
+/** When `npm run fuzz` is to end, in milliseconds since the epoch. */
+const untilMs = Number(process.env.FUZZ_UNTIL_MS ?? Number.POSITIVE_INFINITY)
+
 /** How long one property may take, in milliseconds. */
 export const propertyTimeoutMs = 30_000 * factor
 
@@ -18,10 +21,6 @@ export async function check<Value>(
   const property = fc.asyncProperty(values, async (value) => {
     await holds(value)
   })
-  // Shrinking repeats the case many times, and a case over the network takes milliseconds.
-  await fc.assert(property, {
-    seed,
-    numRuns: cases * factor,
-    interruptAfterTimeLimit: propertyTimeoutMs * 0.9,
-  })
+  const interruptAfterTimeLimit = Math.max(100, Math.min(propertyTimeoutMs * 0.9, untilMs - Date.now()))
+  await fc.assert(property, { seed, numRuns: cases * factor, interruptAfterTimeLimit })
 }
