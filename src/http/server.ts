@@ -77,6 +77,8 @@ export class HttpServer {
     this.server.setTimeout(limits.writeMs, (socket) => {
       if (socket.writableLength > 0 || !this.connections.isBusy(socket)) socket.destroy()
     })
+    // An unknown expectation may be ignored (RFC 9110, 10.1.1). Node.js would refuse it in a format of its own.
+    this.server.on('checkExpectation', (request, response) => this.#serve(request, response))
     this.server.on('connection', (socket) => this.connections.add(socket))
   }
 

@@ -57,6 +57,13 @@ describe('the HTTP server', () => {
       expectRefusal(JSON.parse(body), 'BAD_USER_INPUT')
     })
 
+    it('ignores an expectation that it does not know', async () => {
+      const content = '{"query":"{ __typename }"}'
+      const headers = { authorization, expect: 'x', 'content-length': String(content.length) }
+      const { status, body } = await rawRequest(app, { headers, chunks: [content] })
+      expect([status, JSON.parse(body)]).toEqual([200, { data: { __typename: 'Query' } }])
+    })
+
     it('refuses a body that is not UTF-8', async () => {
       const body = Buffer.concat([
         Buffer.from(`{"query":"${addApiKey}","x":"`),

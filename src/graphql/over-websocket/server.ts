@@ -15,7 +15,13 @@ import { WebSocketServer } from 'ws'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import type { Clock } from '../../clock.ts'
 import type { Principal } from '../../domain/principal.ts'
-import { ForbiddenError, NotFoundError, OverloadedError, UnavailableError } from '../../errors.ts'
+import {
+  ForbiddenError,
+  InvalidInputError,
+  NotFoundError,
+  OverloadedError,
+  UnavailableError,
+} from '../../errors.ts'
 import type { Cors } from '../../http/cors.ts'
 import { targetOf } from '../../http/request-target.ts'
 import { refuseConnection } from '../../http/respond.ts'
@@ -28,6 +34,13 @@ import type { ErrorMask } from '../mask-error.ts'
 import { type OperationLogLevel, OperationRecord, writeRefusal } from '../operation-log.ts'
 import { Connection } from './connection.ts'
 import { Frames } from './frames.ts'
+
+const invalidHandshake = new InvalidInputError([
+  {
+    path: [],
+    message: 'The WebSocket handshake is not valid: GET, version 13 and a Sec-WebSocket-Key are required.',
+  },
+])
 
 export interface GraphQLOverWebSocketOptions {
   engine: GraphQLEngine
@@ -84,6 +97,7 @@ export class GraphQLOverWebSocket {
     this.#options = options
     const { limits, engine } = options
     this.#sockets = new WebSocketServer({ noServer: true, maxPayload: limits.frameBytes, handleProtocols })
+    this.#sockets.on('wsClientError', (_error, tcp) => refuseConnection(tcp, invalidHandshake))
     this.#tooManyOperations = new OverloadedError(
       `This WebSocket has ${limits.operations} operations in flight, as many as it may have.`,
     )

@@ -5,7 +5,8 @@ import WebSocket from 'ws'
 import { customerScopes } from '../../../src/development.ts'
 import { startApp, type TestApp } from '../../support/app.ts'
 import { type Customer, createCustomer, createGateway } from '../../support/customer.ts'
-import { contentsOf, expectNothingInternal, post } from '../../support/http.ts'
+import { contentsOf, expectNothingInternal, expectRefusal, post } from '../../support/http.ts'
+import { rawRequest } from '../../support/raw-request.ts'
 import {
   closeOf,
   LiveUsageWatcher,
@@ -27,6 +28,22 @@ describe('graphql-transport-ws', () => {
     customer = await createCustomer(app, {})
   })
   afterAll(() => app.stop())
+
+  it.each([
+    ['without a key', { 'Sec-WebSocket-Version': '13' }],
+    [
+      'with an unknown version',
+      { 'Sec-WebSocket-Version': '7', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' },
+    ],
+  ])('refuses a handshake %s in the format of every refusal', async (_, headers) => {
+    const { status, body } = await rawRequest(app, {
+      method: 'GET',
+      headers: { ...headers, upgrade: 'websocket', connection: 'upgrade' },
+      next: ' ',
+    })
+    expect(status).toBe(400)
+    expectRefusal(JSON.parse(body), 'BAD_USER_INPUT')
+  })
 
   it('closes a socket without a subprotocol with 4406, and accepts no unknown subprotocol', async () => {
     const socket = await rawWebSocket(app, { protocols: [] })
