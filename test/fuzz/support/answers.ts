@@ -38,7 +38,8 @@ export function expectDefinedAnswer(status: number, body: string): void {
 }
 
 /** Splits what a connection received into answers. Answers to HEAD have no body. */
-export function answersIn(received: string): { status: number; body: string }[] {
+export function answersIn(bytes: string): { status: number; body: string }[] {
+  const received = bytes.replaceAll('HTTP/1.1 100 Continue\r\n\r\n', '')
   const heads = [...received.matchAll(/HTTP\/1\.1 (\d{3}) [^\r\n]*\r\n/g)]
   return heads.map(({ 1: status, index }, i) => {
     const answer = received.slice(index, heads[i + 1]?.index)
