@@ -122,6 +122,9 @@ describe('npm run traffic', () => {
   it('says so if the server cannot show secrets again', async () => {
     const environment = { NODE_ENV: 'production', KEY_ENCRYPTION_KEYS: '' }
     const shownOnce = await startApp({ environment })
+    const { accounts, keys } = shownOnce.services
+    const accountId = await accounts.findOrCreate('demo')
+    await keys.add(accountId, null, { mode: 'FULL' })
     const { exitCode, output } = await startTraffic(shownOnce, []).ended
     expect(output).toMatch(/cannot show the secrets of this account/)
     expect(exitCode).toBe(1)
