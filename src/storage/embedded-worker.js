@@ -14,6 +14,11 @@ const { dataDir, socketPath, applicationName, task } = workerData
 // the operating system's cache.
 const options = { startParams: [...PGlite.defaultStartParams, '-c', 'shared_buffers=32MB'] }
 
+/**
+ * A Unix socket's connection.
+ * @typedef {import('node:stream').Duplex & { setTimeout(ms: number, callback?: () => void): void }} Socket
+ */
+
 /** How long a connection may take to say who it is. */
 const firstMessageMs = 5_000
 
@@ -51,7 +56,7 @@ async function create() {
  * @param {string} name the secret application name that is expected in a connection's first message
  */
 function admitOnly(server, name) {
-  /** @type {{ handleConnection(socket: import('node:net').Socket): Promise<void> }} */
+  /** @type {{ handleConnection(socket: Socket): Promise<void> }} */
   const accepting = /** @type {any} */ (server)
   const accept = accepting.handleConnection.bind(server)
   accepting.handleConnection = async (socket) => {
@@ -86,7 +91,7 @@ async function serve() {
   admitOnly(server, applicationName)
   await server.start()
   // It would count connections that are being refused, and drop the next of this process.
-  const { server: listener } = /** @type {{ server: import('node:net').Server }} */ (
+  const { server: listener } = /** @type {{ server: { maxConnections: number } }} */ (
     /** @type {any} */ (server)
   )
   listener.maxConnections = openSockets
