@@ -64,6 +64,8 @@ describe('a setting', () => {
         waitingCalls: 20_000,
         waitMs: 250,
         waitingQueries: 1_000,
+        addedApiKeysPerHour: 600,
+        createdAccountsPerMinute: 1_000,
       },
       clientArea: true,
       clientAreaOrigin: undefined,

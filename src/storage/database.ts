@@ -89,11 +89,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const { server, dataDir, onIdleError } = options
   if (server) return openServer(server, onIdleError)
   const embedded = await (options.embedded ?? startEmbeddedDatabase(dataDir))
-  const { host, port } = embedded
+  const { host, port, applicationName } = embedded
   // The embedded database has a single session, so there is one connection, which is kept when idle.
   const pool = createPool(
     {
       ...{ host, port, user: 'postgres', database: 'postgres', max: 1, idleTimeoutMillis: 0 },
+      application_name: applicationName,
       // The session outlives the connection, and with it the prepared statements, whose names would be taken.
       onConnect: (client) => client.query(`deallocate all; ${indexedPlans}`),
     },

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -20,6 +21,8 @@ export interface EmbeddedDatabase {
   /** The socket's directory, and the port in its name, as pg expects them. */
   host: string
   port: number
+  /** The database accepts only connections with this application name. It is a secret of this process. */
+  applicationName: string
   stop(): Promise<void>
 }
 
@@ -45,8 +48,9 @@ export async function startEmbeddedDatabase(dataDir: string): Promise<EmbeddedDa
   const host = await socketDirectory(resolve(dataDir))
   const socketPath = join(host, socketName)
   await rm(socketPath, { force: true })
+  const applicationName = `latchkey ${randomBytes(16).toString('hex')}`
   const worker = new Worker(embeddedWorker, {
-    workerData: { dataDir: join(dataDir, 'database'), socketPath },
+    workerData: { dataDir: join(dataDir, 'database'), socketPath, applicationName },
   })
   try {
     // Rejects if the worker fails before it is ready.
@@ -59,6 +63,7 @@ export async function startEmbeddedDatabase(dataDir: string): Promise<EmbeddedDa
   return {
     host,
     port,
+    applicationName,
     stop() {
       stopped ??= (async () => {
         worker.postMessage('stop')
