@@ -57,8 +57,6 @@ describe('a setting', () => {
         requestMs: 30_000,
         idleMs: 65_000,
         writeMs: 30_000,
-        addedApiKeysPerHour: 600,
-        createdAccountsPerMinute: 1_000,
         unsentResponseBytes: 67_108_864,
         unsentResponseBytesPerAccount: 16_777_216,
         waitingCalls: 20_000,
