@@ -37,8 +37,8 @@ export default mergeConfig(
   defineConfig({
     test: {
       include: ['test/**/*.test.ts'],
-      // These have their own runs: npm run test:client-area, npm run test:production.
-      exclude: ['test/client-area/**', 'test/production/**'],
+      // These have their own runs: npm run test:client-area, test:production and test:fuzz.
+      exclude: ['test/client-area/**', 'test/production/**', 'test/fuzz/**'],
       // Some of these files mostly wait, which leaves CPU time for one more worker.
       maxWorkers: 3,
       testTimeout: 30_000,

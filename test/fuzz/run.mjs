@@ -37,7 +37,7 @@ process.exit(code)
 async function run(/** @type {number | string} */ seed) {
   const child = spawn(
     process.execPath,
-    ['node_modules/vitest/vitest.mjs', 'run', 'test/fuzz', '--maxWorkers=2'],
+    ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.fuzz.config.ts'],
     {
       stdio: 'inherit',
       env: {
