@@ -48,9 +48,28 @@ export class OperationRecord {
   }
 }
 
-/** Logs an operation that was refused before it was looked at. Refusals come in thousands, so this builds next to nothing. */
-export function writeRefusal(log: Logger, level: OperationLogLevel, code: string): void {
-  log[level]({ transport: 'websocket', durationMs: 0, codes: [code] })
+/** Refusals are counted for this long before a line says how many there were. */
+const refusalsMs = 1_000
+
+/**
+ * Logs the operations that are refused before they are parsed. An overloaded server refuses tens of thousands a second:
+ * a line for each of them would cost more than refusing it.
+ */
+export class RefusalLog {
+  readonly #write: (entry: object) => void
+  #refused = 0
+
+  constructor(log: Logger, level: OperationLogLevel) {
+    this.#write = (entry) => log[level](entry)
+  }
+
+  note(code: string): void {
+    if (this.#refused++ > 0) return
+    setTimeout(() => {
+      this.#write({ transport: 'websocket', refused: this.#refused, codes: [code] })
+      this.#refused = 0
+    }, refusalsMs).unref()
+  }
 }
 
 /** What the log calls an operation: its name, or its type where it has none. */

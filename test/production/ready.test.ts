@@ -155,7 +155,12 @@ describe.runIf(canRunPostgres)('/ready of a server that checks tokens by AUTH_JW
     await issuer.stop()
     deployment = await Deployment.start({
       databaseUrl: postgres.url,
-      environment: { AUTH_SECRET: '', AUTH_JWKS_URL: issuer.jwksUrl },
+      environment: {
+        AUTH_SECRET: '',
+        AUTH_JWKS_URL: issuer.jwksUrl,
+        AUTH_ISSUER: 'https://issuer.example',
+        AUTH_AUDIENCE: 'latchkey',
+      },
     })
     const server = deployment.servers[0] as ServerProcess
     expect((await askReady(server)).status).toBe(503)

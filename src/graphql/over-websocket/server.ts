@@ -31,7 +31,7 @@ import type { Admission } from '../../overload/admission.ts'
 import type { ConnectionQuota } from '../../overload/connection-quota.ts'
 import type { GraphQLEngine, OperationRequest, PreparedArgs } from '../engine.ts'
 import type { ErrorMask } from '../mask-error.ts'
-import { type OperationLogLevel, OperationRecord, writeRefusal } from '../operation-log.ts'
+import { type OperationLogLevel, OperationRecord, RefusalLog } from '../operation-log.ts'
 import { Connection } from './connection.ts'
 import { Frames } from './frames.ts'
 
@@ -86,6 +86,7 @@ export class GraphQLOverWebSocket {
   readonly #connections = new Set<Connection>()
   readonly #protocol: Server<Connection>
   readonly #frames = new Frames()
+  readonly #refusals: RefusalLog
   /** Queries and mutations that have not been answered. Subscriptions would go on for ever. */
   readonly #unanswered = new Set<object>()
   readonly #tooManyOperations: OverloadedError
@@ -96,6 +97,7 @@ export class GraphQLOverWebSocket {
   constructor(options: GraphQLOverWebSocketOptions) {
     this.#options = options
     const { limits, engine } = options
+    this.#refusals = new RefusalLog(options.log, options.operationLogLevel)
     this.#sockets = new WebSocketServer({ noServer: true, maxPayload: limits.frameBytes, handleProtocols })
     this.#sockets.on('wsClientError', (_error, tcp) => refuseConnection(tcp, invalidHandshake))
     this.#tooManyOperations = new OverloadedError(
@@ -141,7 +143,7 @@ export class GraphQLOverWebSocket {
         frames: this.#frames,
         limits,
         log,
-        noteRefusal: ({ code }) => writeRefusal(log, this.#options.operationLogLevel, code),
+        noteRefusal: ({ code }) => this.#refusals.note(code),
         refusalFor: (each, isBehind) => this.#refusalFor(each, isBehind),
       })
       this.#connections.add(connection)

@@ -55,6 +55,8 @@ const calls = secrets.map((s) => {
 /** When each call was sent, by its id; 0 once it is answered. @type {number[]} */
 const sentAt = []
 let [waiting, closed, repeated] = [0, 0, 0]
+/** The connections whose `connection_init` was acknowledged. @type {Set<import('node:net').Socket>} */
+const acknowledged = new Set()
 /** How often each code was answered, and after how many milliseconds, in the phase under way. */
 let phase = newPhase()
 /** Told of each answer. @type {(code: string) => void} */
@@ -77,14 +79,15 @@ async function open() {
     `GET /graphql HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n`,
   )
-  await once(socket, 'data')
-  const authorization = `Bearer ${token}`
-  socket.write(frame(JSON.stringify({ type: 'connection_init', payload: { authorization } })))
-  await once(socket, 'data')
-  let unread = ''
+  const [handshake] = await once(socket, 'data')
+  // The server's first ping may arrive with its handshake.
+  let unread = readFrames(socket, handshake.slice(handshake.indexOf('\r\n\r\n') + 4))
   socket.on('data', (/** @type {string} */ data) => {
     unread = readFrames(socket, unread + data)
   })
+  const authorization = `Bearer ${token}`
+  socket.write(frame(JSON.stringify({ type: 'connection_init', payload: { authorization } })))
+  while (!acknowledged.has(socket)) await once(socket, 'data')
   socket.on('error', () => {})
   socket.on('close', () => closed++)
   return socket
@@ -106,13 +109,14 @@ function readFrames(socket, text) {
     at = start + length
     if (opcode === opcodes.ping)
       socket.write(String.fromCharCode(0x80 | opcodes.pong, 0x80 | length, 0, 0, 0, 0) + payload)
-    else if (opcode !== opcodes.close) take(payload)
+    else if (opcode !== opcodes.close) take(socket, payload)
   }
   return text.slice(at)
 }
 
-/** @param {string} message */
-function take(message) {
+/** @param {import('node:net').Socket} socket @param {string} message */
+function take(socket, message) {
+  if (message === '{"type":"connection_ack"}') return void acknowledged.add(socket)
   const id = Number(/^\{"id":"(\d+)"/.exec(message)?.[1])
   if (message.includes('"type":"complete"')) return
   const code = /"code":"(\w+)"/.exec(message)?.[1] ?? message
