@@ -124,7 +124,8 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
       // The call would have timed out, and an attempt that hangs blocks the next one.
       connectionTimeoutMillis: Math.min(connectTimeoutMs, meterTimeoutMs),
       statement_timeout: Math.ceil(meterTimeoutMs * meteringShare),
-      onConnect: (client) => client.query(`${meteringPlans}; ${lockLimits(meterTimeoutMs * meteringShare)}`),
+      // Batches have one statement and no open transaction, and use all of their time to wait for an account's row.
+      onConnect: (client) => client.query(meteringPlans),
     },
     onIdleError,
   )

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAst } from 'rolldown/parseAst'
 import { describe, expect, it } from 'vitest'
-import { bounded, redact } from '../src/log.ts'
+import { bounded, redact } from '../../src/log.ts'
 
 /** The regular expression literals of a module, and how often it makes one of text. */
 function expressionsOf(path: string): { literals: RegExp[]; made: number } {
