@@ -120,6 +120,15 @@ export const listLimits = {
   historyMonths: 120,
 } as const
 
+/** The least and most of a rate limit: so many calls in so many seconds. The schema's descriptions name them. */
+export const rateLimitBounds = {
+  leastCalls: 1,
+  mostCalls: 2_147_483_647,
+  leastSeconds: 1,
+  /** A day. */
+  mostSeconds: 86_400,
+} as const
+
 /** Limits without a setting: they follow from how the server works, not from what it is used for. */
 export const fixedLimits = {
   /** Source text of the cached documents; a parsed document takes about 80 bytes a character. */

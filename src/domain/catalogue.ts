@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
+import { rateLimitRule } from './rate-limit.ts'
 import { lineOfText } from './text.ts'
 
 const largestInt = 2_147_483_647
@@ -18,6 +19,8 @@ export const planRule = z.object({
     .min(0, 'It must not be negative; leave it out for no limit.')
     .nullish()
     .transform((quota) => quota ?? null),
+  /** The rate of all of an account's keys together. Null: none. Left out: another plan stays as it is. */
+  rateLimit: rateLimitRule.nullish(),
   /** Whether customers see the plan who are not on it. Left out: a new plan is listed, another stays as it is. */
   listed: z.boolean().nullish(),
 })

@@ -1,6 +1,7 @@
 import { planRule } from '../domain/catalogue.ts'
 import { InvalidInputError } from '../errors.ts'
 import { builder } from './builder.ts'
+import { RateLimit, RateLimitInput, rateLimitColumns, rateLimitOf } from './rate-limit.ts'
 import { plansInScope } from './tenant-scope.ts'
 
 export const Plan = builder.prismaNode('Plan', {
@@ -19,6 +20,13 @@ export const Plan = builder.prismaNode('Plan', {
       description: 'How many calls an account may make per calendar month; null means no limit.',
       select: { monthlyCallQuota: true },
       resolve: ({ monthlyCallQuota }) => (monthlyCallQuota === null ? null : Number(monthlyCallQuota)),
+    }),
+    rateLimit: t.field({
+      type: RateLimit,
+      nullable: true,
+      description: "The rate of all of an account's keys together; null means no limit.",
+      select: rateLimitColumns,
+      resolve: rateLimitOf,
     }),
     listed: t.exposeBoolean('listed', {
       description: 'Whether every customer sees the plan, or only the accounts that are on it.',
@@ -53,6 +61,11 @@ const SavePlanInput = builder.inputType('SavePlanInput', {
       type: 'SafeInt',
       description:
         'How many calls an account may make per calendar month, 0 or more; no limit if null or left out.',
+    }),
+    rateLimit: t.field({
+      type: RateLimitInput,
+      description:
+        "The rate of all of an account's keys together; null means no limit. If left out, a new plan has none and an existing one keeps its own.",
     }),
     listed: t.boolean({
       description:

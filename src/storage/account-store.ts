@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { AccountStore } from '../domain/accounts.ts'
 import type { CatalogueStore } from '../domain/catalogue.ts'
+import type { RateLimit } from '../domain/rate-limit.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
 import { type CreateAccountRow, createAccountStatement } from './sql/create-account.ts'
 import { updateAccountStatement } from './sql/update-account.ts'
@@ -47,13 +48,14 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
 
   savePlan: CatalogueStore['savePlan'] = async (
     id,
-    { slug, name, maxApiKeys, monthlyCallQuota, listed },
+    { slug, name, maxApiKeys, monthlyCallQuota, rateLimit, listed },
     createdAt,
   ) => {
     const values = {
       name,
       maxApiKeys,
       monthlyCallQuota: monthlyCallQuota === null ? null : BigInt(monthlyCallQuota),
+      ...rateColumns(rateLimit),
       ...(listed == null ? {} : { listed }),
     }
     const plan = await this.#prisma.plan.upsert({
@@ -75,4 +77,10 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
     })
     return apiCall.id
   }
+}
+
+/** The columns of a rate limit; none if it is left out and stays as it is. */
+function rateColumns(limit: RateLimit | null | undefined) {
+  if (limit === undefined) return {}
+  return { rateCalls: limit?.calls ?? null, ratePerSeconds: limit?.perSeconds ?? null }
 }
