@@ -13,7 +13,7 @@ import type {
   StoredSecret,
 } from './key-store.ts'
 import type { TenantScope } from './principal.ts'
-import { canBeSecret, digestOf, generateSecret, startOf } from './secret.ts'
+import { digestOf, generateSecret, mayBeSecret, startOf } from './secret.ts'
 import type { SecretVault } from './secret-vault.ts'
 import { lineOfText } from './text.ts'
 
@@ -213,7 +213,7 @@ export class ApiKeys {
 
   /** What a secret is and may do, or null if no key has it. For gateways: limited to no tenant scope. */
   async describe(secret: string): Promise<DescribedApiKey | null> {
-    if (!canBeSecret(secret, this.#prefix)) return null
+    if (!mayBeSecret(secret, this.#prefix)) return null
     const at = this.#clock.now()
     const key = await this.#store.find(digestOf(secret), at)
     if (!key) return null

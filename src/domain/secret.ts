@@ -53,7 +53,7 @@ const importedSecret = /^[\x20-\x7e]{16,256}$/
  * False if no key can have this secret. One with the prefix of new secrets is checked as they are made; any other may
  * have been imported, or issued under an earlier prefix.
  */
-export function canBeSecret(text: string, prefix: string): boolean {
+export function mayBeSecret(text: string, prefix: string): boolean {
   if (text.slice(0, text.lastIndexOf('_')) === prefix) return isWellFormedSecret(text)
   return importedSecret.test(text)
 }

@@ -1,5 +1,6 @@
 import { remainingOf } from '../domain/metering/decision.ts'
 import { addMonths, firstInstantOf, type Month, monthOf, resetsAt } from '../domain/month.ts'
+import { NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { globalIdOf } from './global-id.ts'
@@ -59,12 +60,16 @@ export const ApiKeyUsage = builder.objectRef<ApiKeyUsageRecord>('ApiKeyUsage').i
       type: 'ApiKey',
       description: 'The key.',
       authScopes: { scope: 'keys:read' },
-      // The key may have been removed since its usage was read.
-      resolve: (query, { apiKeyId }, _args, context) =>
-        context.prisma.apiKey.findUniqueOrThrow({
+      // The key may have been removed since its usage was read, and with its account, its row. A token that described
+      // the key by its secret may not read it here.
+      resolve: async (query, { apiKeyId }, _args, context) => {
+        const key = await context.prisma.apiKey.findUnique({
           ...query,
           where: { id: apiKeyId, ...everApiKeysInScope(context) },
-        }),
+        })
+        if (!key) throw new NotFoundError('There is no API key with this id.')
+        return key
+      },
     }),
     month: t.expose('month', { type: 'Month', description: 'The month.' }),
     calls: t.expose('calls', { type: 'SafeInt', description: 'Calls admitted in the month.' }),
