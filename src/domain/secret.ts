@@ -39,6 +39,17 @@ export function secretFrom(prefix: string, random: string): string {
   return `${prefix}_${random}${checksumOf(random)}`
 }
 
+const printable = /^[ -~]{16,256}$/
+
+/**
+ * False for text that no key can have as its secret. With the prefix that secrets are issued with, the checksum tells
+ * without asking the database. Others may have been imported, or issued under an earlier prefix.
+ */
+export function mayBeSecret(text: string, prefix: string): boolean {
+  const isOwn = text.startsWith(prefix) && text.lastIndexOf('_') === prefix.length
+  return isOwn ? isWellFormedSecret(text) : printable.test(text)
+}
+
 /** Checks a secret's form and checksum, not whether it was ever issued. */
 export function isWellFormedSecret(text: string): boolean {
   if (!wholeSecret.test(text)) return false
