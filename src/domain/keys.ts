@@ -12,6 +12,7 @@ import type {
   NewApiKey,
   StoredSecret,
 } from './key-store.ts'
+import type { DecisionCode } from './metering/decision.ts'
 import type { TenantScope } from './principal.ts'
 import { digestOf, generateSecret, mayBeSecret, startOf } from './secret.ts'
 import type { SecretVault } from './secret-vault.ts'
@@ -58,7 +59,10 @@ export interface ApiKeysOptions {
 }
 
 /** What a call would be told as far as that depends on the key and its account alone. */
-export type KeyStanding = 'KEY_DISABLED' | 'KEY_EXPIRED' | 'ACCOUNT_SUSPENDED' | 'ADMITTED'
+export type KeyStanding = Extract<
+  DecisionCode,
+  'KEY_DISABLED' | 'KEY_EXPIRED' | 'ACCOUNT_SUSPENDED' | 'ADMITTED'
+>
 
 /** A key that its secret describes. */
 export interface DescribedApiKey {
