@@ -112,6 +112,12 @@ export const listLimits = {
   nodes: 100,
   /** Calls in `meterApiCalls`. */
   meteredCalls: 1_000,
+  /** Accounts in `saveAccounts`. */
+  savedAccounts: 1_000,
+  /** Keys in `importApiKeys`. */
+  importedApiKeys: 1_000,
+  /** Secrets in `reportLeakedApiKeys`. */
+  leakedSecrets: 1_000,
   /** Keys that a subscription is restricted to. */
   watchedApiKeys: 1_000,
   /** API calls that a key is restricted to. Each is looked up, and no catalogue is larger. */
@@ -127,6 +133,14 @@ export const rateLimitBounds = {
   leastSeconds: 1,
   /** A day. */
   mostSeconds: 86_400,
+} as const
+
+/** Limits on the catalogue of plans and API calls. */
+export const catalogueLimits = {
+  /** Characters of an API call's path. */
+  longestPath: 500,
+  /** Accounts or keys that a refusal to remove a plan or an API call names. */
+  namedUsers: 10,
 } as const
 
 /** Limits without a setting: they follow from how the server works, not from what it is used for. */

@@ -13,6 +13,7 @@ import type { Logger } from './log.ts'
 import { RedisEventBus } from './messaging/redis-event-bus.ts'
 import { defaultCatalogue } from './paths.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
+import { SqlCatalogueStore } from './storage/catalogue-store.ts'
 import type { Database, DatabaseServer } from './storage/database.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
@@ -85,9 +86,8 @@ export function createServices(
     mostAddedPerHour: config.limits.addedApiKeysPerHour,
     changed,
   })
-  const accountStore = new SqlAccountStore(prisma, pool)
   const accounts = new Accounts({
-    store: accountStore,
+    store: new SqlAccountStore(prisma, pool),
     keys,
     clock,
     defaultPlan: config.defaultPlan,
@@ -95,7 +95,12 @@ export function createServices(
     mostCreatedPerMinute: config.limits.createdAccountsPerMinute,
     changed,
   })
-  const catalogue = new Catalogue(accountStore, clock, () => liveUsage.plansChanged())
+  const catalogue = new Catalogue({
+    store: new SqlCatalogueStore(prisma, pool),
+    clock,
+    defaultPlan: config.defaultPlan,
+    plansChanged: () => liveUsage.plansChanged(),
+  })
   const services: Services = { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma }
   return {
     services,

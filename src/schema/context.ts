@@ -10,9 +10,9 @@ import type { PrismaClient } from '../generated/prisma/client.ts'
 
 /** What resolvers need. The composition root provides it. */
 export interface ResolverServices {
-  accounts: Pick<Accounts, 'findOrCreate' | 'save'>
+  accounts: Pick<Accounts, 'findOrCreate' | 'save' | 'saveAll' | 'setSuspended' | 'remove'>
   keys: Pick<ApiKeys, 'add' | 'regenerate' | 'setNote' | 'configureAccess' | 'remove'>
-  catalogue: Pick<Catalogue, 'savePlan' | 'saveApiCall'>
+  catalogue: Pick<Catalogue, 'savePlan' | 'saveApiCall' | 'removePlan' | 'removeApiCall'>
   meter: Pick<Meter, 'admit'>
   liveUsage: Pick<LiveUsage, 'watch'>
   vault: Pick<SecretVault, 'open'>
