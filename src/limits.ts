@@ -122,6 +122,10 @@ export const listLimits = {
   watchedApiKeys: 1_000,
   /** API calls that a key is restricted to. Each is looked up, and no catalogue is larger. */
   grantedApiCalls: 1_000,
+  /** Networks that a key may be used from. */
+  allowedNetworks: 100,
+  /** Resources that a key may touch, in total of all types. */
+  grantedResources: 1_000,
   /** Months of a usage history. */
   historyMonths: 120,
 } as const
@@ -141,6 +145,15 @@ export const catalogueLimits = {
   longestPath: 500,
   /** Accounts or keys that a refusal to remove a plan or an API call names. */
   namedUsers: 10,
+} as const
+
+/** The most of other values that describe a key. The schema's descriptions name them to callers. */
+export const keyLimits = {
+  /** How long a replaced secret may go on working: 30 days. */
+  overlapSeconds: 2_592_000,
+  /** Characters of a resource's type and id. */
+  resourceTypeLength: 64,
+  resourceIdLength: 256,
 } as const
 
 /** Limits without a setting: they follow from how the server works, not from what it is used for. */

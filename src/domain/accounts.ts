@@ -3,7 +3,8 @@ import type { Clock } from '../clock.ts'
 import { type InputIssue, InvalidInputError, NotFoundError } from '../errors.ts'
 import { canBePlanSlug } from './catalogue.ts'
 import { CreationRate } from './creation-rate.ts'
-import type { ApiKeys, NewApiKey } from './keys.ts'
+import type { NewApiKey } from './key-store.ts'
+import type { ApiKeys } from './keys.ts'
 
 export interface AccountInput {
   externalId: string

@@ -46,6 +46,18 @@ export function isWellFormedSecret(text: string): boolean {
   return text.endsWith(checksumOf(random))
 }
 
+/** What a secret may be that was not issued here. */
+const importedSecret = /^[\x20-\x7e]{16,256}$/
+
+/**
+ * False if no key can have this secret. One with the prefix of new secrets is checked as they are made; any other may
+ * have been imported, or issued under an earlier prefix.
+ */
+export function canBeSecret(text: string, prefix: string): boolean {
+  if (text.slice(0, text.lastIndexOf('_')) === prefix) return isWellFormedSecret(text)
+  return importedSecret.test(text)
+}
+
 /** The SHA-256 that is stored instead of the secret. 190 random bits need neither salt nor stretching. */
 export function digestOf(secret: string): Buffer {
   return hash('sha256', secret, 'buffer')

@@ -2,14 +2,14 @@ import { externalIdRule } from '../domain/text.ts'
 import { builder } from './builder.ts'
 import { containing, pageByComparison, pageCost, pageRule } from './connection.ts'
 import type { Context } from './context.ts'
-import { accountsInScope, apiKeysInScope } from './tenant-scope.ts'
+import { accountsInScope, apiKeysInScope, grantedBySecret, scopeToRead } from './tenant-scope.ts'
 import { AccountUsage, accountUsage } from './usage.ts'
 
 export const Account = builder.prismaNode('Account', {
   id: { field: 'id', description: 'The id of the account.' },
   findUnique: (id, context) => ({ id, AND: accountsInScope(context) }),
   nullable: true,
-  authScopes: { scope: 'keys:read' },
+  authScopes: { scope: 'keys:read', $granted: grantedBySecret },
   description: 'A customer of the SaaS.',
   fields: (t) => ({
     externalId: t.exposeString('externalId', {
@@ -18,7 +18,10 @@ export const Account = builder.prismaNode('Account', {
     name: t.exposeString('name', {
       description: 'The display name; the external id until an operator sets another.',
     }),
-    plan: t.relation('plan', { description: 'The plan that the account is on.' }),
+    plan: t.relation('plan', {
+      description: 'The plan that the account is on.',
+      grantScopes: [grantedBySecret],
+    }),
     suspended: t.exposeBoolean('suspended', {
       description: 'Whether every call of its keys is refused. Only operators suspend accounts.',
     }),
@@ -27,6 +30,7 @@ export const Account = builder.prismaNode('Account', {
       type: 'ApiKey',
       cursor: 'id',
       description: 'The keys in the order in which they were added, without removed ones.',
+      authScopes: ({ id }, _args, context) => ({ scope: scopeToRead(context, id) }),
       args: {
         search: t.arg.string({
           description: 'Only keys whose note or start contains this text; upper and lower case are the same.',
@@ -46,6 +50,7 @@ export const Account = builder.prismaNode('Account', {
     }),
     apiKeysRemaining: t.int({
       description: 'How many more keys the plan allows; never negative.',
+      authScopes: ({ id }, _args, context) => ({ scope: scopeToRead(context, id) }),
       select: { id: true, plan: { select: { maxApiKeys: true } } },
       // Not Prisma's `_count`, which counts the keys of all accounts.
       resolve: async ({ id, plan }, _args, context) => {

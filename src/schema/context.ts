@@ -11,7 +11,11 @@ import type { PrismaClient } from '../generated/prisma/client.ts'
 /** What resolvers need. The composition root provides it. */
 export interface ResolverServices {
   accounts: Pick<Accounts, 'findOrCreate' | 'save' | 'saveAll' | 'setSuspended' | 'remove'>
-  keys: Pick<ApiKeys, 'add' | 'regenerate' | 'setNote' | 'configureAccess' | 'remove'>
+  keys: Pick<
+    ApiKeys,
+    | ('add' | 'remove' | 'setNote' | 'configureAccess' | 'setEnabled' | 'setExpiry' | 'setLimits')
+    | ('regenerate' | 'revokePreviousSecret' | 'describe')
+  >
   catalogue: Pick<Catalogue, 'savePlan' | 'saveApiCall' | 'removePlan' | 'removeApiCall'>
   meter: Pick<Meter, 'admit'>
   liveUsage: Pick<LiveUsage, 'watch'>

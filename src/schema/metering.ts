@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { KeyStanding } from '../domain/keys.ts'
 import type { Decision, DecisionCode } from '../domain/metering/decision.ts'
 import { resetsAt } from '../domain/month.ts'
 import { listLimits } from '../limits.ts'
@@ -7,7 +8,7 @@ import { globalIdOf } from './global-id.ts'
 import { meteringScope } from './scope-errors.ts'
 import { AccountUsage } from './usage.ts'
 
-const ApiCallDecisionCode = builder.enumType('ApiCallDecisionCode', {
+export const ApiCallDecisionCode = builder.enumType('ApiCallDecisionCode', {
   description: 'The outcome of a decision, for gateways to branch on.',
   values: {
     ADMITTED: { description: 'The call is allowed and has been counted.' },
@@ -17,7 +18,10 @@ const ApiCallDecisionCode = builder.enumType('ApiCallDecisionCode', {
     ACCESS_DENIED: { description: "The key's access does not include this API call." },
     QUOTA_EXCEEDED: { description: 'The account has used up its calls for this month.' },
     API_CALL_UNKNOWN: { description: 'The catalogue has no API call with this name.' },
-  } satisfies Record<DecisionCode, { description: string }>,
+    KEY_DISABLED: { description: 'The key is turned off.' },
+    KEY_EXPIRED: { description: 'The key has expired.' },
+    ACCOUNT_SUSPENDED: { description: 'The account is suspended: every call of its keys is refused.' },
+  } satisfies Record<DecisionCode | KeyStanding, { description: string }>,
 })
 
 /** Safe to show to the caller of the SaaS's API. */

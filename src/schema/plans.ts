@@ -3,13 +3,13 @@ import { InvalidInputError, NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
 import { globalIdOf } from './global-id.ts'
 import { RateLimit, RateLimitInput, rateLimitColumns, rateLimitOf } from './rate-limit.ts'
-import { plansInScope } from './tenant-scope.ts'
+import { grantedBySecret, plansInScope } from './tenant-scope.ts'
 
 export const Plan = builder.prismaNode('Plan', {
   id: { field: 'id', description: 'The id of the plan.' },
   findUnique: (id, context) => ({ id, ...plansInScope(context) }),
   nullable: true,
-  authScopes: { scope: 'keys:read' },
+  authScopes: { scope: 'keys:read', $granted: grantedBySecret },
   description: 'Limits of an account: how many keys it may have, and how many calls it may make per month.',
   fields: (t) => ({
     slug: t.exposeString('slug', { description: 'The stable name that operators use, for example free.' }),

@@ -58,6 +58,7 @@ export const ApiKeyUsage = builder.objectRef<ApiKeyUsageRecord>('ApiKeyUsage').i
     apiKey: t.prismaField({
       type: 'ApiKey',
       description: 'The key.',
+      authScopes: { scope: 'keys:read' },
       // The key may have been removed since its usage was read.
       resolve: (query, { apiKeyId }, _args, context) =>
         context.prisma.apiKey.findUniqueOrThrow({

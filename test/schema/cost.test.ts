@@ -27,7 +27,8 @@ describe('the cost of an operation', () => {
   it('allows a whole page of keys with every field that the client area shows', async () => {
     const page = `{ account { name plan { name maxApiKeys } usage { calls quota remaining resetsAt } apiKeys(first: 100) {
       totalCount pageInfo { hasNextPage endCursor } edges { cursor node { id start note secret lastCallAt createdAt
-      regeneratedAt access { mode apiCalls { name title category kind } } usage { calls lastCallAt } } } } } }`
+      regeneratedAt access { mode apiCalls { name title category kind } resources { type ids } allowedNetworks }
+      enabled expiresAt previousSecretExpiresAt monthlyCallLimit rateLimit { calls perSeconds } usage { calls lastCallAt } } } } } }`
     expect(await codeOf(page)).toBeUndefined()
   })
 })

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import type { NewApiKey } from '../../src/domain/keys.ts'
+import type { NewApiKey } from '../../src/domain/key-store.ts'
 import { SqlAccountStore } from '../../src/storage/account-store.ts'
 import { SqlApiKeyStore } from '../../src/storage/key-store.ts'
 import {
@@ -126,7 +126,7 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
       await expect
         .poll(async () => {
           const blocked =
-            "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%add_api_key%'"
+            "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%add_restricted_api_key%'"
           return (await pool.query(blocked)).rowCount
         })
         .toBe(1)
@@ -158,7 +158,7 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
     for (let round = 0; round < 20; round++) {
       await Promise.all(
         [...lists, ...lists].map((apiCalls) =>
-          store.setAccess({ accountId }, key.id, { mode: 'RESTRICTED', apiCalls }),
+          store.setAccess({ accountId }, key.id, { mode: 'RESTRICTED', apiCalls }, {}),
         ),
       )
       const rows = await app.services.prisma.apiKeyApiCall.findMany({
