@@ -87,8 +87,8 @@ export const operationLimits = {
   cost: 10_000,
   /** Characters of an alias. A response repeats it for every row of a list. */
   aliasLength: 128,
-  /** Lists, objects and scalars in the variables. A full batch of metered calls has about 3,000. */
-  variableValues: 10_000,
+  /** Lists, objects and scalars in the variables. A full import of keys has about 20,000. */
+  variableValues: 25_000,
 } as const
 
 /** Limits on what a response says about errors, so that a refusal is never much larger than the request. */
@@ -154,6 +154,10 @@ export const keyLimits = {
   /** Characters of a resource's type and id. */
   resourceTypeLength: 64,
   resourceIdLength: 256,
+  /** Characters of what is shown of an imported secret. */
+  importedStartLength: 32,
+  /** Characters that say where leaked secrets were found. */
+  leakSourceLength: 200,
 } as const
 
 /** Limits without a setting: they follow from how the server works, not from what it is used for. */

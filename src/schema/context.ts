@@ -4,6 +4,7 @@ import type { Catalogue } from '../domain/catalogue.ts'
 import type { ApiKeys } from '../domain/keys.ts'
 import type { LiveUsage } from '../domain/live-usage/live-usage.ts'
 import type { Meter } from '../domain/metering/meter.ts'
+import type { OperatorKeys } from '../domain/operator-keys.ts'
 import { hasScope, type Principal } from '../domain/principal.ts'
 import type { SecretVault } from '../domain/secret-vault.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
@@ -16,6 +17,7 @@ export interface ResolverServices {
     | ('add' | 'remove' | 'setNote' | 'configureAccess' | 'setEnabled' | 'setExpiry' | 'setLimits')
     | ('regenerate' | 'revokePreviousSecret' | 'describe')
   >
+  operatorKeys: Pick<OperatorKeys, 'import' | 'reportLeaked'>
   catalogue: Pick<Catalogue, 'savePlan' | 'saveApiCall' | 'removePlan' | 'removeApiCall'>
   meter: Pick<Meter, 'admit'>
   liveUsage: Pick<LiveUsage, 'watch'>
@@ -57,10 +59,11 @@ function contextOf(
   principal: Principal | null,
   ownAccountId: string | null,
 ): Context {
-  const { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma } = services
+  const { accounts, keys, operatorKeys, catalogue, meter, liveUsage, vault, clock, prisma } = services
   return {
     accounts,
     keys,
+    operatorKeys,
     catalogue,
     meter,
     liveUsage,

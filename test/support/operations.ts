@@ -192,3 +192,19 @@ export const SaveAccounts = graphql(`
     }
   }
 `)
+
+export const ImportApiKeys = graphql(`
+  mutation ImportApiKeys($apiKeys: [ImportedApiKeyInput!]!) {
+    importApiKeys(input: { apiKeys: $apiKeys }) {
+      __typename
+      ... on ImportApiKeysPayload { imported apiKeys { start note } }
+      ... on InvalidInput { message issues { path message } }
+    }
+  }
+`)
+
+export const ReportLeakedApiKeys = graphql(`
+  mutation ReportLeakedApiKeys($secrets: [String!]!, $source: String!) {
+    reportLeakedApiKeys(input: { secrets: $secrets, source: $source }) { apiKeys { id enabled } }
+  }
+`)

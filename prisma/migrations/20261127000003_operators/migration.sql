@@ -165,7 +165,8 @@ BEGIN
     INSERT INTO api_key (id, account_id, digest, imported_digest, start, note, access_mode, allowed_networks,
         restricts_resources, created_at, expires_at)
     SELECT item.id, account.id, decode(item.digest, 'hex'), decode(item.digest, 'hex'), item.start, item.note,
-        item.mode::"api_key_access_mode", item.networks::INET[], item.resources IS NOT NULL, item."createdAt",
+        item.mode::"api_key_access_mode",
+        ARRAY(SELECT DISTINCT network(net::INET)::INET FROM unnest(item.networks) AS net ORDER BY 1), item.resources IS NOT NULL, item."createdAt",
         item."expiresAt"
     FROM jsonb_to_recordset(fresh) AS item (id UUID, account TEXT, digest TEXT, start TEXT, note TEXT, mode TEXT,
         networks TEXT[], resources JSONB, "createdAt" TIMESTAMPTZ, "expiresAt" TIMESTAMPTZ)
