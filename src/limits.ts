@@ -205,6 +205,13 @@ export const fixedLimits = {
   unsentBytes: 65_536,
   /** Requests in flight on one connection. With as many, it is not read from. */
   requestsPerConnection: 64,
+  /** Secrets whose calls are known to need grouping by address or resource. */
+  detailHints: 50_000,
+  /** How often a batch is charged again after the database refused it because of a change at the same time. */
+  recharges: 5,
+  /** How often request ids that count no longer are looked for, and how many rows are removed at once. */
+  forgetRequestsEveryMs: 60_000,
+  forgottenRequests: 5_000,
   /** Bytes of the log that wait for standard output. Further lines are dropped and counted. */
   logBufferBytes: 4_194_304,
   /** Characters of a line of the log. A longer one is cut: its texts and lists to the next two limits. */

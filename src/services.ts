@@ -72,6 +72,7 @@ export function createServices(
   const meter = new Meter({
     store: usage,
     clock,
+    prefix: config.keyPrefix,
     maxCommits,
     maxWaitingCalls: config.limits.waitingCalls,
     maxWaitMs: config.limits.waitMs,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { keyLimits, listLimits } from '../limits.ts'
+import type { ResourcesOfType } from './metering/decision.ts'
 import { networkRule } from './networks.ts'
 import { identifier } from './text.ts'
 
@@ -9,16 +10,10 @@ import { identifier } from './text.ts'
  */
 export type Access = { mode: 'FULL' } | { mode: 'RESTRICTED'; apiCalls: readonly string[] }
 
-/** Resources of the SaaS of one type: those with these ids, or all of them (null). */
-export interface ApiKeyResources {
-  type: string
-  ids: readonly string[] | null
-}
-
 /** Limits on what a key may touch and where it may be used from. What is left out of a change stays as it is. */
 export interface AccessRestrictions {
   /** The only resources that it may touch, each type once. An empty list lifts the restriction. */
-  resources?: readonly ApiKeyResources[]
+  resources?: readonly ResourcesOfType[]
   /** The only networks that it may be used from. An empty list lifts the restriction. */
   allowedNetworks?: readonly string[]
 }
@@ -92,7 +87,7 @@ export function restrictionsOf({
 }
 
 /** The same resources with each type once. All of a type includes each of its ids. */
-function union(list: NonNullable<AccessInput['resources']>): ApiKeyResources[] {
+function union(list: NonNullable<AccessInput['resources']>): ResourcesOfType[] {
   const types = new Map<string, Set<string> | null>()
   for (const { type, ids } of list) {
     const known = types.get(type)

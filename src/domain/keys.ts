@@ -12,8 +12,9 @@ import type {
   NewApiKey,
   StoredSecret,
 } from './key-store.ts'
+import type { DecisionCode } from './metering/decision.ts'
 import type { TenantScope } from './principal.ts'
-import { canBeSecret, digestOf, generateSecret, startOf } from './secret.ts'
+import { digestOf, generateSecret, mayBeSecret, startOf } from './secret.ts'
 import type { SecretVault } from './secret-vault.ts'
 import { lineOfText } from './text.ts'
 
@@ -58,7 +59,10 @@ export interface ApiKeysOptions {
 }
 
 /** What a call would be told as far as that depends on the key and its account alone. */
-export type KeyStanding = 'KEY_DISABLED' | 'KEY_EXPIRED' | 'ACCOUNT_SUSPENDED' | 'ADMITTED'
+export type KeyStanding = Extract<
+  DecisionCode,
+  'KEY_DISABLED' | 'KEY_EXPIRED' | 'ACCOUNT_SUSPENDED' | 'ADMITTED'
+>
 
 /** A key that its secret describes. */
 export interface DescribedApiKey {
@@ -213,7 +217,7 @@ export class ApiKeys {
 
   /** What a secret is and may do, or null if no key has it. For gateways: limited to no tenant scope. */
   async describe(secret: string): Promise<DescribedApiKey | null> {
-    if (!canBeSecret(secret, this.#prefix)) return null
+    if (!mayBeSecret(secret, this.#prefix)) return null
     const at = this.#clock.now()
     const key = await this.#store.find(digestOf(secret), at)
     if (!key) return null

@@ -1,30 +1,8 @@
 import { z } from 'zod'
-
-const ipv4 = z.ipv4()
-const ipv6 = z.ipv6()
+import { canonicalAddress } from './metering/client-address.ts'
 
 /** An address and the length of its network's prefix in bits, if there is one. */
 const addressAndBits = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/
-
-/** An IPv4 address written as IPv6, as `URL` writes it. */
-const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/
-
-/**
- * An IP address in the one form that is compared: IPv6 in lower case and as short as possible, IPv4-mapped IPv6
- * (`::ffff:192.0.2.1`) as IPv4. Null for any other text, zones (`fe80::1%eth0`) included.
- */
-export function canonicalAddress(text: string): string | null {
-  if (ipv4.safeParse(text).success) return text
-  if (!ipv6.safeParse(text).success) return null
-  const address = new URL(`http://[${text}]`).hostname.slice(1, -1)
-  const [, high, low] = mapped.exec(address) ?? []
-  if (high === undefined || low === undefined) return address
-  const bytes = [high, low].flatMap((group) => [
-    Number.parseInt(group, 16) >> 8,
-    Number.parseInt(group, 16) & 255,
-  ])
-  return bytes.join('.')
-}
 
 /**
  * A network in CIDR notation with its address in canonical form; bits beyond the prefix are kept. An address alone is
@@ -34,7 +12,7 @@ export function canonicalAddress(text: string): string | null {
 export function canonicalNetwork(text: string): string | null {
   const [, address = '', prefix] = addressAndBits.exec(text) ?? []
   const canonical = canonicalAddress(address)
-  if (canonical === null) return null
+  if (canonical === '') return null
   const longest = address.includes(':') ? 128 : 32
   const bits = prefix === undefined ? longest : Number(prefix)
   const unused = longest === 128 && !canonical.includes(':') ? 96 : 0

@@ -39,23 +39,22 @@ export function secretFrom(prefix: string, random: string): string {
   return `${prefix}_${random}${checksumOf(random)}`
 }
 
+const printable = /^[ -~]{16,256}$/
+
+/**
+ * False for text that no key can have as its secret. With the prefix that secrets are issued with, the checksum tells
+ * without asking the database. Others may have been imported, or issued under an earlier prefix.
+ */
+export function mayBeSecret(text: string, prefix: string): boolean {
+  const isOwn = text.startsWith(prefix) && text.lastIndexOf('_') === prefix.length
+  return isOwn ? isWellFormedSecret(text) : printable.test(text)
+}
+
 /** Checks a secret's form and checksum, not whether it was ever issued. */
 export function isWellFormedSecret(text: string): boolean {
   if (!wholeSecret.test(text)) return false
   const random = text.slice(-(randomLength + checksumLength), -checksumLength)
   return text.endsWith(checksumOf(random))
-}
-
-/** What a secret may be that was not issued here. */
-const importedSecret = /^[\x20-\x7e]{16,256}$/
-
-/**
- * False if no key can have this secret. One with the prefix of new secrets is checked as they are made; any other may
- * have been imported, or issued under an earlier prefix.
- */
-export function canBeSecret(text: string, prefix: string): boolean {
-  if (text.slice(0, text.lastIndexOf('_')) === prefix) return isWellFormedSecret(text)
-  return importedSecret.test(text)
 }
 
 /** The SHA-256 that is stored instead of the secret. 190 random bits need neither salt nor stretching. */

@@ -3,6 +3,11 @@ import { z } from 'zod'
 /** Control characters and lone surrogates. PostgreSQL cannot store some of them, and no page can show them. */
 const unprintable = /[\p{Cc}\p{Cs}]/u
 
+/** False for text with control characters or lone surrogates. */
+export function isPrintable(text: string): boolean {
+  return !unprintable.test(text)
+}
+
 /** A line of text in any script: trimmed, from `shortest` to `longest` code points. */
 export function lineOfText(shortest: number, longest: number) {
   return z

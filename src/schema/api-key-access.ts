@@ -1,5 +1,7 @@
-import { accessRule, type ApiKeyResources as Resources } from '../domain/access.ts'
+import { accessRule } from '../domain/access.ts'
+import type { ResourcesOfType } from '../domain/metering/decision.ts'
 import { keyLimits, listLimits } from '../limits.ts'
+import { ApiKeyResources } from './api-key-resources.ts'
 import { builder } from './builder.ts'
 
 const ApiKeyAccessMode = builder.enumType('ApiKeyAccessMode', {
@@ -8,19 +10,6 @@ const ApiKeyAccessMode = builder.enumType('ApiKeyAccessMode', {
     FULL: { description: 'Every API call.' },
     RESTRICTED: { description: 'Exactly the chosen API calls; any other is refused.' },
   },
-})
-
-const ApiKeyResources = builder.objectRef<Resources>('ApiKeyResources').implement({
-  description: 'Resources of the SaaS of one type.',
-  fields: (t) => ({
-    type: t.exposeString('type', { description: 'The type, for instance uptime-monitor.' }),
-    ids: t.field({
-      type: ['String'],
-      nullable: true,
-      description: 'The ids of some; null for all of the type.',
-      resolve: ({ ids }) => ids,
-    }),
-  }),
 })
 
 export const ApiKeyAccess = builder.prismaObject('ApiKey', {
@@ -64,8 +53,8 @@ export const ApiKeyAccess = builder.prismaObject('ApiKey', {
 })
 
 /** The resources in rows that are ordered by type. An empty id stands for all of the type. */
-function byType(rows: readonly { type: string; resourceId: string }[]): Resources[] {
-  const types: { type: string; ids: string[] | null }[] = []
+function byType(rows: readonly { type: string; resourceId: string }[]): ResourcesOfType[] {
+  const types: ResourcesOfType[] = []
   for (const { type, resourceId } of rows) {
     const last = types.at(-1)
     if (resourceId === '') types.push({ type, ids: null })

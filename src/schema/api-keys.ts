@@ -79,8 +79,8 @@ export const ApiKey = builder.prismaNode('ApiKey', {
       type: ApiKeyUsage,
       description: 'Calls made with this key in one month.',
       args: { month: t.arg({ type: 'Month', description: 'The month; the current one if left out.' }) },
-      select: { id: true },
-      resolve: ({ id }, { month }, context) => apiKeyUsage(id, month, context),
+      select: { id: true, monthlyCallLimit: true },
+      resolve: (apiKey, { month }, context) => apiKeyUsage(apiKey, month, context),
     }),
     usageHistory: t.field({
       type: [ApiKeyUsage],
@@ -94,8 +94,8 @@ export const ApiKey = builder.prismaNode('ApiKey', {
           description: `How many months, from 1 to ${historyMonths}.`,
         }),
       },
-      select: { id: true },
-      resolve: ({ id }, { months }, context) => apiKeyUsageHistory(id, months, context),
+      select: { id: true, monthlyCallLimit: true },
+      resolve: (apiKey, { months }, context) => apiKeyUsageHistory(apiKey, months, context),
     }),
     lastCallAt: t.field({
       type: 'DateTime',

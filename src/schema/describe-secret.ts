@@ -1,7 +1,7 @@
 import type { DescribedApiKey } from '../domain/keys.ts'
+import { ApiCallDecisionCode } from './api-call-decision.ts'
 import { ApiKeyAccess } from './api-key-access.ts'
 import { builder } from './builder.ts'
-import { ApiCallDecisionCode } from './metering.ts'
 import { meteringScope } from './scope-errors.ts'
 import { describedAccountInScope, describedKeyInScope, grantedBySecret } from './tenant-scope.ts'
 

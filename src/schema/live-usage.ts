@@ -25,10 +25,11 @@ const LiveUsage = builder.objectRef<LiveUsageEvent>('LiveUsage').implement({
       type: [ApiKeyUsage],
       description: 'Every key in a snapshot, otherwise the keys whose count changed.',
       resolve: ({ month, apiKeys }) =>
-        apiKeys.map(({ apiKeyId, calls, lastCallAt }) => ({
+        apiKeys.map(({ apiKeyId, calls, lastCallAt, limit }) => ({
           apiKeyId,
           month,
           calls,
+          limit,
           lastCallAt: lastCallAt === null ? null : new Date(lastCallAt),
         })),
     }),

@@ -1,85 +1,17 @@
 import { z } from 'zod'
-import type { KeyStanding } from '../domain/keys.ts'
-import type { Decision, DecisionCode } from '../domain/metering/decision.ts'
-import { resetsAt } from '../domain/month.ts'
+import type { Decision, MeteredCall } from '../domain/metering/decision.ts'
+import { inputIssuesOf } from '../domain/metering/input-issues.ts'
+import { InvalidInputError } from '../errors.ts'
 import { listLimits } from '../limits.ts'
+import { ApiCallDecision } from './api-call-decision.ts'
 import { builder } from './builder.ts'
-import { globalIdOf } from './global-id.ts'
 import { meteringScope } from './scope-errors.ts'
-import { AccountUsage } from './usage.ts'
 
-export const ApiCallDecisionCode = builder.enumType('ApiCallDecisionCode', {
-  description: 'The outcome of a decision, for gateways to branch on.',
-  values: {
-    ADMITTED: { description: 'The call is allowed and has been counted.' },
-    KEY_INVALID: {
-      description: 'No key has this secret: it was never issued, or its key was regenerated or removed.',
-    },
-    ACCESS_DENIED: { description: "The key's access does not include this API call." },
-    QUOTA_EXCEEDED: { description: 'The account has used up its calls for this month.' },
-    API_CALL_UNKNOWN: { description: 'The catalogue has no API call with this name.' },
-    KEY_DISABLED: { description: 'The key is turned off.' },
-    KEY_EXPIRED: { description: 'The key has expired.' },
-    ACCOUNT_SUSPENDED: { description: 'The account is suspended: every call of its keys is refused.' },
-  } satisfies Record<DecisionCode | KeyStanding, { description: string }>,
-})
-
-/** Safe to show to the caller of the SaaS's API. */
-function messageOf(decision: Decision): string {
-  switch (decision.code) {
-    case 'ADMITTED':
-      return 'api call admitted'
-    case 'KEY_INVALID':
-      return 'api key is not valid'
-    case 'ACCESS_DENIED':
-      return 'api key does not have access to perform this api call'
-    case 'QUOTA_EXCEEDED':
-      return `monthly api call quota is used up until ${resetsAt(decision.account.month).toISOString()}`
-    case 'API_CALL_UNKNOWN':
-      return 'there is no api call of this name'
-  }
-}
-
-const ApiCallDecision = builder.objectRef<Decision>('ApiCallDecision').implement({
-  description: 'Whether a call is allowed. A refusal is a decision too, not a GraphQL error.',
+const ResourceInput = builder.inputType('ResourceInput', {
+  description: 'What a call touches.',
   fields: (t) => ({
-    admitted: t.boolean({
-      description: 'Whether the call is allowed. If so, it has been counted.',
-      resolve: ({ code }) => code === 'ADMITTED',
-    }),
-    code: t.expose('code', {
-      type: ApiCallDecisionCode,
-      description: 'The outcome, for gateways to branch on.',
-    }),
-    message: t.string({
-      description: "An explanation that is safe to pass on to the API's caller.",
-      resolve: messageOf,
-    }),
-    apiKeyId: t.id({
-      nullable: true,
-      description: 'The id of the key; null if the key is not valid.',
-      resolve: (decision) =>
-        decision.code === 'KEY_INVALID' ? null : globalIdOf('ApiKey', decision.apiKeyId),
-    }),
-    accountExternalId: t.string({
-      nullable: true,
-      description: 'The id that the SaaS gives the customer; null when the key is not valid.',
-      resolve: (decision) => (decision.code === 'KEY_INVALID' ? null : decision.accountExternalId),
-    }),
-    apiKeyCalls: t.field({
-      type: 'SafeInt',
-      nullable: true,
-      description:
-        'Calls made with this key this month, including this one if it was admitted; null if the key is not valid.',
-      resolve: (decision) => (decision.code === 'KEY_INVALID' ? null : decision.apiKeyCalls),
-    }),
-    accountUsage: t.field({
-      type: AccountUsage,
-      nullable: true,
-      description:
-        "The account's usage this month, including this call if it was admitted; null if the key is not valid.",
-      resolve: (decision) => (decision.code === 'KEY_INVALID' ? null : decision.account),
-    }),
+    type: t.string({ required: true, description: 'The type, from 1 to 64 characters.' }),
+    id: t.string({ description: 'Its id, from 1 to 256 characters; left out for no particular one.' }),
   }),
 })
 
@@ -88,8 +20,33 @@ const MeterApiCallInput = builder.inputType('MeterApiCallInput', {
   fields: (t) => ({
     secret: t.string({ required: true, description: 'The secret of the API key, as the caller sent it.' }),
     apiCall: t.string({ required: true, description: 'The name of the API call in the catalogue.' }),
+    clientIp: t.string({
+      description:
+        "The address that the API's caller came from. Without it, keys with allowedNetworks are refused.",
+    }),
+    resource: t.field({
+      type: ResourceInput,
+      description: 'What the call touches. Without it, keys with resources are refused.',
+    }),
+    requestId: t.string({
+      description:
+        'From 1 to 64 characters, unique to the call. Sent again within 24 hours, an admitted call is admitted again and not counted again, so a call may be repeated after UNAVAILABLE.',
+    }),
   }),
 })
+
+/**
+ * Calls that may be metered. Not with a rule of the schema, which would copy every call.
+ * @throws InvalidInputError
+ */
+function checkedCalls<Call extends MeteredCall>(calls: readonly Call[], pathOf: (index: number) => string[]) {
+  const issues = calls.flatMap((call, index) => {
+    if (!call.requestId && call.requestId !== '' && !call.resource) return []
+    return inputIssuesOf(call).map(({ path, message }) => ({ path: [...pathOf(index), ...path], message }))
+  })
+  if (issues.length > 0) throw new InvalidInputError(issues)
+  return calls
+}
 
 const { meteredCalls } = listLimits
 
@@ -127,7 +84,7 @@ builder.mutationField('meterApiCall', (t) =>
       input: t.arg({ type: MeterApiCallInput, required: true, description: 'The call to decide.' }),
     },
     resolve: async (_root, { input }, { meter }) => {
-      const [decision] = await meter.admit([input])
+      const [decision] = await meter.admit(checkedCalls([input], () => ['input']))
       return decision as Decision
     },
   }),
@@ -142,6 +99,7 @@ builder.mutationField('meterApiCalls', (t) =>
     args: {
       input: t.arg({ type: MeterApiCallsInput, required: true, description: 'The calls to decide.' }),
     },
-    resolve: (_root, { input }, { meter }) => meter.admit(input.calls),
+    resolve: (_root, { input }, { meter }) =>
+      meter.admit(checkedCalls(input.calls, (index) => ['input', 'calls', String(index)])),
   }),
 )

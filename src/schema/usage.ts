@@ -1,5 +1,6 @@
 import { remainingOf } from '../domain/metering/decision.ts'
 import { addMonths, firstInstantOf, type Month, monthOf, resetsAt } from '../domain/month.ts'
+import { NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { globalIdOf } from './global-id.ts'
@@ -10,6 +11,8 @@ export interface ApiKeyUsageRecord {
   apiKeyId: string
   month: Month
   calls: number
+  /** The key's own limit in the month; null means none. */
+  limit: number | null
   lastCallAt: Date | null
 }
 
@@ -59,15 +62,31 @@ export const ApiKeyUsage = builder.objectRef<ApiKeyUsageRecord>('ApiKeyUsage').i
       type: 'ApiKey',
       description: 'The key.',
       authScopes: { scope: 'keys:read' },
-      // The key may have been removed since its usage was read.
-      resolve: (query, { apiKeyId }, _args, context) =>
-        context.prisma.apiKey.findUniqueOrThrow({
+      // The key may have been removed since its usage was read, and with its account, its row. A token that described
+      // the key by its secret may not read it here.
+      resolve: async (query, { apiKeyId }, _args, context) => {
+        const key = await context.prisma.apiKey.findUnique({
           ...query,
           where: { id: apiKeyId, ...everApiKeysInScope(context) },
-        }),
+        })
+        if (!key) throw new NotFoundError('There is no API key with this id.')
+        return key
+      },
     }),
     month: t.expose('month', { type: 'Month', description: 'The month.' }),
     calls: t.expose('calls', { type: 'SafeInt', description: 'Calls admitted in the month.' }),
+    limit: t.expose('limit', {
+      type: 'SafeInt',
+      nullable: true,
+      description:
+        'Calls that the key may make in the month, within the account’s quota; null if it has no limit of its own, and for past months.',
+    }),
+    remaining: t.field({
+      type: 'SafeInt',
+      nullable: true,
+      description: 'Calls left in the key’s own limit, never negative; null if it has none.',
+      resolve: ({ calls, limit }) => remainingOf({ calls, quota: limit }),
+    }),
     lastCallAt: t.expose('lastCallAt', {
       type: 'DateTime',
       nullable: true,
@@ -93,22 +112,36 @@ export async function accountUsage(
   return { month: asked, calls: Number(row?.calls ?? 0), quota: quota === null ? null : Number(quota) }
 }
 
+/** A key, and its own monthly limit as it is now. */
+interface CountedApiKey {
+  id: string
+  monthlyCallLimit: bigint | null
+}
+
 /** A key's calls in a month, the current one if none is given. */
 export async function apiKeyUsage(
-  apiKeyId: string,
+  { id: apiKeyId, monthlyCallLimit }: CountedApiKey,
   month: Month | null | undefined,
   { prisma, clock }: Context,
 ): Promise<ApiKeyUsageRecord> {
-  const asked = month ?? monthOf(clock.now())
+  const thisMonth = monthOf(clock.now())
+  const asked = month ?? thisMonth
   const row = await prisma.apiKeyUsage.findUnique({
     where: { month_apiKeyId: { month: firstInstantOf(asked), apiKeyId } },
   })
-  return { apiKeyId, month: asked, calls: Number(row?.calls ?? 0), lastCallAt: row?.lastCallAt ?? null }
+  const limit = asked < thisMonth || monthlyCallLimit === null ? null : Number(monthlyCallLimit)
+  return {
+    apiKeyId,
+    month: asked,
+    calls: Number(row?.calls ?? 0),
+    limit,
+    lastCallAt: row?.lastCallAt ?? null,
+  }
 }
 
 /** A key's calls in each of the last `count` months, the current one first. Months without calls have 0. */
 export async function apiKeyUsageHistory(
-  apiKeyId: string,
+  { id: apiKeyId, monthlyCallLimit }: CountedApiKey,
   count: number,
   { prisma, clock }: Context,
 ): Promise<ApiKeyUsageRecord[]> {
@@ -119,6 +152,7 @@ export async function apiKeyUsageHistory(
   return Array.from({ length: count }, (_, ago) => {
     const month = addMonths(newest, -ago)
     const row = byMonth.get(month)
-    return { apiKeyId, month, calls: Number(row?.calls ?? 0), lastCallAt: row?.lastCallAt ?? null }
+    const limit = ago > 0 || monthlyCallLimit === null ? null : Number(monthlyCallLimit)
+    return { apiKeyId, month, calls: Number(row?.calls ?? 0), limit, lastCallAt: row?.lastCallAt ?? null }
   })
 }

@@ -115,7 +115,7 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
       store: {
         readUsage: async () => ({
           account: { calls: 1, quota: null },
-          apiKeys: [{ apiKeyId: 'key', calls: 1, lastCallAt: null }],
+          apiKeys: [{ apiKeyId: 'key', calls: 1, lastCallAt: null, limit: null }],
         }),
       },
       bus: away,
@@ -128,9 +128,15 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
     await network.cut()
     const at = new Date()
     liveUsage.counted(at.toISOString().slice(0, 7) as '2026-11', at, {
-      verdicts: [{ apiKeyId: 'key', accountId: 'account', access: 'allowed' }],
+      verdicts: [
+        {
+          ...{ apiKeyId: 'key', accountId: 'account', verdict: 'allowed', previousSecret: false },
+          ...{ needs: { resources: false, addresses: false }, limitedApiCallId: null },
+        },
+      ],
       accounts: new Map([['account', { externalId: 'x', calls: 2, quota: null, charged: true }]]),
       apiKeyCalls: new Map([['key', 2]]),
+      ...{ apiKeyLimits: new Map(), buckets: new Map(), resources: new Map() },
     })
     expect((await watcher.next()).value).toMatchObject({
       snapshot: false,

@@ -6,8 +6,12 @@ import {
   MeterApiCalls,
   RegenerateApiKey,
   RemoveApiKey,
+  RevokePreviousSecret,
   SaveAccount,
   SavePlan,
+  SetApiKeyEnabled,
+  SetApiKeyExpiry,
+  SetApiKeyLimits,
   SetApiKeyNote,
 } from '../support/operations.ts'
 import { LiveUsageWatcher, liveUsageDocument, webSocketClient } from '../support/websocket.ts'
@@ -87,6 +91,10 @@ describe.each(databases)('live usage on %s', (database) => {
           }),
       ],
       ['secret', () => app.query(RegenerateApiKey, { as: customer.token, variables: { id } })],
+      ['overlap', () => app.query(RevokePreviousSecret, { as: customer.token, variables: { id } })],
+      ['off', () => app.query(SetApiKeyEnabled, { as: customer.token, variables: { id, enabled: false } })],
+      ['expiry', () => app.query(SetApiKeyExpiry, { as: customer.token, variables: { id } })],
+      ['limits', () => app.query(SetApiKeyLimits, { as: customer.token, variables: { input: { id } } })],
       ['another key', () => customer.addApiKey()],
       ['removal', () => app.query(RemoveApiKey, { as: customer.token, variables: { id } })],
     ]

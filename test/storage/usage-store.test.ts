@@ -6,6 +6,7 @@ import { connectTo, createStorage, startApp, type TestApp, type TestStorage } fr
 import { createCustomer } from '../support/customer.ts'
 import { Random } from '../support/random.ts'
 
+const withoutDetails = { address: null, resourceType: null, resourceId: null, requestId: null }
 /** A signal that never aborts. */
 const inTime = new AbortController().signal
 
@@ -42,6 +43,7 @@ describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
           digest: digestOf(random.pick(secrets)),
           apiCall: 'v3.ping',
           calls: random.int(1, 30),
+          ...withoutDetails,
         }))
         const charge = await store.charge('2026-05', at, groups, inTime)
         for (const [index, { calls }] of groups.entries()) {
@@ -69,6 +71,7 @@ describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
       digest: digestOf(secret ?? ''),
       apiCall: 'v3.ping',
       calls,
+      ...withoutDetails,
     })
     const charge = await store?.charge(
       '2026-06',
@@ -81,7 +84,7 @@ describe.runIf(inject('postgres'))('charging on PostgreSQL', () => {
       ],
       inTime,
     )
-    expect(charge?.verdicts.map((verdict) => verdict?.access)).toEqual([
+    expect(charge?.verdicts.map((verdict) => verdict?.verdict)).toEqual([
       'allowed',
       'allowed',
       'allowed',

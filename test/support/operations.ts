@@ -42,11 +42,80 @@ export const AddApiKey = graphql(`
 `)
 
 export const RegenerateApiKey = graphql(`
-  mutation RegenerateApiKey($id: ID!) {
-    regenerateApiKey(input: { id: $id }) {
+  mutation RegenerateApiKey($id: ID!, $overlapSeconds: Int) {
+    regenerateApiKey(input: { id: $id, overlapSeconds: $overlapSeconds }) {
       __typename
-      ... on RegenerateApiKeyPayload { secret apiKey { id start regeneratedAt } }
+      ... on RegenerateApiKeyPayload { secret apiKey { id start regeneratedAt previousSecretExpiresAt } }
+      ... on InvalidInput { message issues { path message } }
       ... on NotFound { message }
+    }
+  }
+`)
+
+export const RevokePreviousSecret = graphql(`
+  mutation RevokePreviousSecret($id: ID!) {
+    revokePreviousSecret(input: { id: $id }) {
+      __typename
+      ... on RevokePreviousSecretPayload { apiKey { id previousSecretExpiresAt } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+/** What limits a key, besides its API calls. */
+export const ApiKeyRestrictions = graphql(`
+  query ApiKeyRestrictions($id: ID!) {
+    apiKey(id: $id) {
+      enabled
+      expiresAt
+      previousSecretExpiresAt
+      monthlyCallLimit
+      rateLimit { calls perSeconds }
+      access { mode resources { type ids } allowedNetworks }
+    }
+  }
+`)
+
+export const SetApiKeyEnabled = graphql(`
+  mutation SetApiKeyEnabled($id: ID!, $enabled: Boolean!) {
+    setApiKeyEnabled(input: { id: $id, enabled: $enabled }) {
+      __typename
+      ... on SetApiKeyEnabledPayload { apiKey { id enabled } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const SetApiKeyExpiry = graphql(`
+  mutation SetApiKeyExpiry($id: ID!, $expiresAt: DateTime) {
+    setApiKeyExpiry(input: { id: $id, expiresAt: $expiresAt }) {
+      __typename
+      ... on SetApiKeyExpiryPayload { apiKey { id expiresAt previousSecretExpiresAt } }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const SetApiKeyLimits = graphql(`
+  mutation SetApiKeyLimits($input: SetApiKeyLimitsInput!) {
+    setApiKeyLimits(input: $input) {
+      __typename
+      ... on SetApiKeyLimitsPayload { apiKey { id monthlyCallLimit rateLimit { calls perSeconds } } }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const DescribeSecret = graphql(`
+  query DescribeSecret($secret: String!) {
+    describeSecret(secret: $secret) {
+      previousSecret
+      code
+      apiKey { id start note secret enabled expiresAt }
+      access { mode apiCalls { name } resources { type ids } allowedNetworks }
+      account { externalId name plan { slug } }
     }
   }
 `)
@@ -66,7 +135,9 @@ export const ConfigureApiKeyAccess = graphql(`
   mutation ConfigureApiKeyAccess($id: ID!, $access: ApiKeyAccessInput!) {
     configureApiKeyAccess(input: { id: $id, access: $access }) {
       __typename
-      ... on ConfigureApiKeyAccessPayload { apiKey { id access { mode apiCalls { name } } } }
+      ... on ConfigureApiKeyAccessPayload {
+        apiKey { id access { mode apiCalls { name } resources { type ids } allowedNetworks } }
+      }
       ... on InvalidInput { message issues { path message } }
       ... on NotFound { message }
     }

@@ -4,11 +4,19 @@ import { type Transitions, transition } from '../transitions.ts'
 import type { ApiKeyCount, UsageMessage } from './event-bus.ts'
 import type { RereadQueue } from './reread-queue.ts'
 
+/** A key's count, and its own monthly limit; null means none. */
+export interface LimitedApiKeyCount extends ApiKeyCount {
+  limit: number | null
+}
+
 /** An account's counts for one month, without its removed keys. */
 export interface UsageSnapshot {
   account: { calls: number; quota: number | null }
-  apiKeys: ApiKeyCount[]
+  apiKeys: LimitedApiKeyCount[]
 }
+
+/** What a commit counted. */
+type Counted = Pick<UsageSnapshot, 'account'> & { apiKeys: ApiKeyCount[] }
 
 export interface LiveUsageStore {
   /** The counts as committed now. Keys that were not called in the month have 0. */
@@ -67,14 +75,14 @@ export class AccountHub {
   #month: Month
   #account: UsageSnapshot['account'] = { calls: 0, quota: null }
   #accountVersion = 0
-  #apiKeys = new Map<string, { count: ApiKeyCount; version: number }>()
+  #apiKeys = new Map<string, { count: LimitedApiKeyCount; version: number }>()
   #version = 0
   /** Watchers that have not seen this version get the whole list. */
   #snapshotVersion = 0
   /** What the next read must do. */
   #next: ReadRequest = { mustSucceed: false, sendsSnapshot: true, readers: [] }
   /** Counts that arrived during the current read, which may not include them. */
-  #countedDuringRead: UsageSnapshot[] = []
+  #countedDuringRead: Counted[] = []
   #cancelMonthTimer = () => {}
   #cancelRetry = () => {}
 
@@ -121,7 +129,7 @@ export class AccountHub {
   ): { event: LiveUsageEvent; version: number } | null {
     const snapshot = seen < this.#snapshotVersion
     if (!snapshot && seen >= this.#version) return null
-    const apiKeys: ApiKeyCount[] = []
+    const apiKeys: LimitedApiKeyCount[] = []
     for (const { count, version } of this.#apiKeys.values()) {
       if ((snapshot || version > seen) && (!only || only.has(count.apiKeyId))) apiKeys.push(count)
     }
@@ -212,7 +220,7 @@ export class AccountHub {
     } else this.#enter('idle')
   }
 
-  #takeInCounts(counted: UsageSnapshot): void {
+  #takeInCounts(counted: Counted): void {
     if (this.#state === 'reading' || this.#state === 'outdated') this.#countedDuringRead.push(counted)
     this.#version++
     this.#mergeCounted(counted)
@@ -235,25 +243,29 @@ export class AccountHub {
     this.#wakeWatchers()
   }
 
-  /** Takes over the list of keys and the quota. Returns whether the list changed. */
+  /** Takes over the list of keys, their limits and the quota. Returns whether the list changed. */
   #mergeRead({ account, apiKeys }: UsageSnapshot): boolean {
     const before = this.#apiKeys
     this.#apiKeys = new Map()
     for (const count of apiKeys) {
       const known = before.get(count.apiKeyId)
-      const newer = !known || count.calls > known.count.calls
-      this.#apiKeys.set(count.apiKeyId, newer ? { count, version: this.#version } : known)
+      const newer = !known || count.calls > known.count.calls ? count : { ...known.count, limit: count.limit }
+      const changed = newer === count || newer.limit !== known?.count.limit
+      this.#apiKeys.set(count.apiKeyId, changed ? { count: newer, version: this.#version } : known)
     }
     this.#setAccount({ calls: Math.max(account.calls, this.#account.calls), quota: account.quota })
     return before.size !== apiKeys.length || apiKeys.some(({ apiKeyId }) => !before.has(apiKeyId))
   }
 
   /** Only a read can add a key: it may have been removed since the message was sent. */
-  #mergeCounted({ account, apiKeys }: UsageSnapshot): void {
+  #mergeCounted({ account, apiKeys }: Counted): void {
     for (const count of apiKeys) {
       const known = this.#apiKeys.get(count.apiKeyId)
       if (known && count.calls > known.count.calls)
-        this.#apiKeys.set(count.apiKeyId, { count, version: this.#version })
+        this.#apiKeys.set(count.apiKeyId, {
+          count: { ...count, limit: known.count.limit },
+          version: this.#version,
+        })
     }
     if (account.calls >= this.#account.calls) this.#setAccount(account)
   }

@@ -217,7 +217,7 @@ export class LiveUsage {
 function chargedKeys({ verdicts, accounts }: Charge): Map<string, Set<string>> {
   const charged = new Map<string, Set<string>>()
   for (const verdict of verdicts) {
-    if (verdict?.access !== 'allowed' || !accounts.get(verdict.accountId)?.charged) continue
+    if (verdict?.verdict !== 'allowed' || !accounts.get(verdict.accountId)?.charged) continue
     const apiKeyIds = charged.get(verdict.accountId)
     if (apiKeyIds) apiKeyIds.add(verdict.apiKeyId)
     else charged.set(verdict.accountId, new Set([verdict.apiKeyId]))

@@ -1,11 +1,11 @@
 import type { Clock } from '../../clock.ts'
 import { type Transitions, transition } from '../transitions.ts'
-import type { Decision, MeteredCall } from './decision.ts'
+import type { Decision, LimitCode, MeteredCall } from './decision.ts'
 
 /** One call in a batch, and where its answer goes. */
 export interface WaitingCall extends MeteredCall {
-  /** False once earlier calls are known to leave no room for it in the quota. */
-  fits: boolean
+  /** The limit in which earlier calls are known to leave no room for it; null while there is none. */
+  refusal: LimitCode | null
   answer: (decision: Decision) => void
   fail: (error: unknown) => void
 }

@@ -1,19 +1,24 @@
 import { type Clock, elapsedMs } from '../../clock.ts'
 import { OverloadedError, UnavailableError } from '../../errors.ts'
+import { fixedLimits } from '../../limits.ts'
 import { canBeApiCallName } from '../catalogue.ts'
 import { type Month, monthOf } from '../month.ts'
-import { isWellFormedSecret } from '../secret.ts'
+import { mayBeSecret } from '../secret.ts'
 import { type Transitions, transition } from '../transitions.ts'
+import { answerCalls } from './answers.ts'
 import { Batch, type WaitingCall } from './batch.ts'
-import { answerCalls, groupCalls } from './call-groups.ts'
+import { groupCalls } from './call-groups.ts'
 import { CommitSlots } from './commit-slots.ts'
 import type { Decision, MeteredCall } from './decision.ts'
+import { DetailHints } from './detail-hints.ts'
 import { LoadEstimate } from './load-estimate.ts'
-import type { Charge, UsageStore } from './usage-store.ts'
+import { type Charge, NothingChargedError, type UsageStore } from './usage-store.ts'
 
 export interface MeterOptions {
   store: UsageStore
   clock: Clock
+  /** What secrets are issued with. */
+  prefix: string
   /** Called after each commit with what it counted. */
   counted: (month: Month, at: Date, charge: Charge) => void
   /** Called when a commit failed and may have counted its calls all the same. */
@@ -47,7 +52,7 @@ const transitions: Transitions<MeterState> = {
  *
  *   calls ──▶ [ batch gathering ] ──(end of the event loop's turn, a slot is free)──▶ committing ──▶ answers
  *                     │                                                                   │
- *                     │                   calls that exceed a quota are charged again ◀───┤
+ *                     │                   calls that exceed a limit are charged again ◀───┤
  *                     └──(timed out)──▶ UNAVAILABLE or OVERLOADED, not counted            └──(timed out or failed)
  *                                                                                             ▼
  *                                                                            UNAVAILABLE, in doubt; the slot is free
@@ -58,6 +63,7 @@ const transitions: Transitions<MeterState> = {
 export class Meter {
   readonly #store: UsageStore
   readonly #clock: Clock
+  readonly #prefix: string
   readonly #counted: MeterOptions['counted']
   readonly #inDoubt: MeterOptions['inDoubt']
   readonly #timeoutMs: number
@@ -66,6 +72,7 @@ export class Meter {
   readonly #elapsed: () => number
   readonly #load: LoadEstimate
   readonly #slots: CommitSlots
+  readonly #hints = new DetailHints()
   /** Batches that are not yet sent, oldest first; only the last one takes calls. None is empty. */
   readonly #queue: Batch[] = []
   #state: MeterState = 'running'
@@ -78,6 +85,7 @@ export class Meter {
   constructor({
     store,
     clock,
+    prefix,
     counted,
     inDoubt,
     timeoutMs,
@@ -89,6 +97,7 @@ export class Meter {
   }: MeterOptions) {
     this.#store = store
     this.#clock = clock
+    this.#prefix = prefix
     this.#counted = counted
     this.#inDoubt = inDoubt
     this.#timeoutMs = timeoutMs
@@ -107,7 +116,9 @@ export class Meter {
 
   /**
    * Decides one request's calls and counts the admitted ones. They share a batch, so they are committed together or
-   * not at all, except where an account reaches the end of its quota.
+   * not at all, except where an account reaches one of its limits, and the first time that a key with networks or
+   * resources is used on this server.
+   * @param calls must have passed `inputIssuesOf`
    * @returns the decisions, in the calls' order
    * @throws OverloadedError (nothing was counted), UnavailableError (some may have been counted)
    */
@@ -117,7 +128,7 @@ export class Meter {
       throw new OverloadedError('Too many calls are waiting. Try again in a moment.')
     let batch: Batch | undefined
     const decisions = calls.map((call) => {
-      if (!isWellFormedSecret(call.secret)) return { code: 'KEY_INVALID' } as const
+      if (!mayBeSecret(call.secret, this.#prefix)) return { code: 'KEY_INVALID' } as const
       batch ??= this.#gatheringBatch()
       return this.#join(batch, call)
     })
@@ -151,13 +162,13 @@ export class Meter {
     return batch
   }
 
-  #join(batch: Batch, { secret, apiCall }: MeteredCall): Promise<Decision> {
+  #join(batch: Batch, { secret, apiCall, clientIp, resource, requestId }: MeteredCall): Promise<Decision> {
     this.#load.callArrived()
     const decision = new Promise<Decision>((answer, fail) => {
       // PostgreSQL rejects some texts that cannot be a name, and with them the whole batch. No API call has an
       // empty name.
       const name = canBeApiCallName(apiCall) ? apiCall : ''
-      batch.calls.push({ secret, apiCall: name, fits: true, answer, fail })
+      batch.calls.push({ secret, apiCall: name, clientIp, resource, requestId, refusal: null, answer, fail })
     })
     this.#scheduleDispatch()
     return decision.finally(() => {
@@ -208,7 +219,8 @@ export class Meter {
     batch.startCommit()
     let { calls } = batch
     try {
-      // Each round charges what still fitted the quotas in the round before. Quotas only fill up, so this ends.
+      // Each round charges what still fitted the limits in the round before. It fails to only if another server took the
+      // room meanwhile, and the batch's time limit ends that.
       while (calls.length > 0) calls = await this.#charge(calls, batch.timeUp)
       this.#load.batchCommitted(batch.calls.length, batch.firstCallAtMs)
     } catch (cause) {
@@ -225,14 +237,26 @@ export class Meter {
 
   /** Charges the calls in one commit and answers them. Returns the calls to charge again. */
   async #charge(calls: WaitingCall[], timeUp: AbortSignal): Promise<WaitingCall[]> {
-    const { groups, groupOf } = groupCalls(calls)
+    const { groups, groupOf } = groupCalls(calls, this.#hints)
     const at = this.#clock.now()
     const month = monthOf(at)
-    const charge = await this.#store.charge(month, at, groups, timeUp)
+    const charge = await this.#untilSettled(() => this.#store.charge(month, at, groups, timeUp))
     this.#databaseAnsweredAtMs = this.#elapsed()
-    const again = answerCalls(calls, groups, groupOf, charge, month)
+    for (const [index, group] of groups.entries()) this.#hints.learn(group, charge.verdicts[index] ?? null)
+    const again = answerCalls({ calls, groups, groupOf, charge, month, at })
     this.#counted(month, at, charge)
     return again
+  }
+
+  /** Charges again, a few times, as long as that certainly charged nothing. */
+  async #untilSettled(charge: () => Promise<Charge>): Promise<Charge> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await charge()
+      } catch (error) {
+        if (!(error instanceof NothingChargedError) || tries === fixedLimits.recharges) throw error
+      }
+    }
   }
 
   /** Fails the calls of a batch that was never sent. One that is being committed fails by its signal. */

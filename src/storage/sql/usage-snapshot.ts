@@ -8,6 +8,7 @@ export const snapshotStatement = {
   name: 'latchkey-usage-snapshot',
   text: `
     select api_key.id as api_key_id, coalesce(key_usage.calls, 0) as calls, key_usage.last_call_at,
+      api_key.monthly_call_limit as key_limit,
       coalesce(usage.calls, 0) as account_calls, plan.monthly_call_quota as quota
     from account
     join plan on plan.id = account.plan_id
@@ -22,6 +23,7 @@ export interface UsageSnapshotRow {
   api_key_id: string | null
   calls: string
   last_call_at: Date | null
+  key_limit: string | null
   account_calls: string
   quota: string | null
 }

@@ -33,7 +33,7 @@ class HeldClock implements Clock {
 
 const usageOf = (calls: number): UsageSnapshot => ({
   account: { calls, quota: null },
-  apiKeys: [{ apiKeyId: 'key', calls, lastCallAt: null }],
+  apiKeys: [{ apiKeyId: 'key', calls, lastCallAt: null, limit: null }],
 })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 

@@ -11,7 +11,7 @@ class CountingStore implements LiveUsageStore {
 
   async readUsage(): Promise<UsageSnapshot> {
     const { calls } = this
-    return { account: { calls, quota: null }, apiKeys: [{ apiKeyId, calls, lastCallAt: null }] }
+    return { account: { calls, quota: null }, apiKeys: [{ apiKeyId, calls, lastCallAt: null, limit: null }] }
   }
 }
 

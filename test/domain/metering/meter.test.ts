@@ -22,9 +22,13 @@ class HeldStore implements UsageStore {
     this.#calls += groups.reduce((sum, { calls }) => sum + calls, 0)
     const account = { externalId: 'x', calls: this.#calls, quota: null, charged: true }
     return {
-      verdicts: groups.map(() => ({ apiKeyId: 'key', accountId: 'account', access: 'allowed' })),
+      verdicts: groups.map(() => ({
+        ...{ apiKeyId: 'key', accountId: 'account', verdict: 'allowed', previousSecret: false },
+        ...{ needs: { resources: false, addresses: false }, limitedApiCallId: null },
+      })),
       accounts: new Map([['account', account]]),
       apiKeyCalls: new Map([['key', this.#calls]]),
+      ...{ apiKeyLimits: new Map(), buckets: new Map(), resources: new Map() },
     }
   }
 }
@@ -62,7 +66,14 @@ async function endCommits(store: HeldStore, from: number, to: number): Promise<v
 
 function meterOver(store: UsageStore, options: Partial<MeterOptions> = {}) {
   const told = { counted: () => {}, inDoubt: () => {} }
-  return new Meter({ store, clock: createSystemClock(), timeoutMs: 10_000, ...told, ...options })
+  return new Meter({
+    store,
+    clock: createSystemClock(),
+    prefix: 'lk',
+    timeoutMs: 10_000,
+    ...told,
+    ...options,
+  })
 }
 
 describe('the meter', () => {
