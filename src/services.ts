@@ -6,6 +6,7 @@ import { ApiKeys } from './domain/keys.ts'
 import type { LiveUsageStore } from './domain/live-usage/account-hub.ts'
 import { LiveUsage } from './domain/live-usage/live-usage.ts'
 import { Meter } from './domain/metering/meter.ts'
+import { type RequestIdStore, RequestPurge } from './domain/metering/request-purge.ts'
 import type { UsageStore } from './domain/metering/usage-store.ts'
 import { OperatorKeys } from './domain/operator-keys.ts'
 import { SecretVault } from './domain/secret-vault.ts'
@@ -53,7 +54,7 @@ export function createServices(
   log: Logger,
   clock: Clock,
   { pool, meteringPool, prisma, maxCommits }: Database,
-  usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool, meteringPool),
+  usage: UsageStore & LiveUsageStore & RequestIdStore = new SqlUsageStore(pool, meteringPool),
 ) {
   const bus = config.redisUrl
     ? new RedisEventBus({
@@ -79,6 +80,11 @@ export function createServices(
     timeoutMs: config.meterTimeoutMs,
     counted: (month, at, charge) => liveUsage.counted(month, at, charge),
     inDoubt: () => liveUsage.inDoubt(),
+  })
+  const requestPurge = new RequestPurge({
+    store: usage,
+    clock,
+    onError: (err) => log.debug({ err }, 'request ids that count no longer could not be removed'),
   })
   const changed = (accountId: string) => liveUsage.accountChanged(accountId)
   const vault = new SecretVault(config.encryptionKeys)
@@ -127,7 +133,7 @@ export function createServices(
   return {
     services,
     async stop() {
-      await meter.stop()
+      await Promise.all([meter.stop(), requestPurge.stop()])
       liveUsage.close()
       bus?.close()
     },

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { type InputIssue, InvalidInputError } from '../errors.ts'
 import { keyLimits } from '../limits.ts'
 import type { Access, AccessRestrictions } from './access.ts'
-import { canBeSecret, digestOf } from './secret.ts'
+import { digestOf, mayBeSecret } from './secret.ts'
 import { lineOfText } from './text.ts'
 
 /** The SHA-256 of a secret, as 64 hexadecimal digits. */
@@ -117,7 +117,7 @@ export class OperatorKeys {
    * Returns the keys.
    */
   async reportLeaked(secrets: readonly string[], source: string): Promise<string[]> {
-    const digests = [...new Set(secrets)].filter((text) => canBeSecret(text, this.#prefix)).map(digestOf)
+    const digests = [...new Set(secrets)].filter((text) => mayBeSecret(text, this.#prefix)).map(digestOf)
     const disabled = digests.length > 0 ? await this.#store.disableLeaked(digests, this.#clock.now()) : []
     const apiKeyIds = disabled.map(({ apiKeyId }) => apiKeyId)
     for (const accountId of new Set(disabled.map((key) => key.accountId))) this.#changed(accountId)

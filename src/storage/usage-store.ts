@@ -1,6 +1,7 @@
 import { DatabaseError, type Pool } from 'pg'
 import type { LiveUsageStore, UsageSnapshot } from '../domain/live-usage/account-hub.ts'
 import type { ResourcesOfType } from '../domain/metering/decision.ts'
+import type { RequestIdStore } from '../domain/metering/request-purge.ts'
 import {
   bucketId,
   type CallGroup,
@@ -12,6 +13,7 @@ import {
 import type { Month } from '../domain/month.ts'
 import { queryUntil } from './query-until.ts'
 import { type ChargeResult, chargeStatement, keyFlags } from './sql/charge.ts'
+import { forgetRequestsStatement } from './sql/forget-requests.ts'
 import { snapshotStatement, type UsageSnapshotRow } from './sql/usage-snapshot.ts'
 
 /** A row that was charged is gone (23503), or waits for this charge to end, as this charge waits for it (40P01). */
@@ -23,7 +25,7 @@ const numberOrNull = (bigint: string | null) => (bigint === null ? null : Number
 const firstDayOf = (month: Month) => `${month}-01`
 
 /** Usage counts in PostgreSQL, by hand-written SQL: these two statements decide how fast Latchkey is. */
-export class SqlUsageStore implements UsageStore, LiveUsageStore {
+export class SqlUsageStore implements UsageStore, LiveUsageStore, RequestIdStore {
   readonly #pool: Pool
   readonly #meteringPool: Pool
 
@@ -61,6 +63,11 @@ export class SqlUsageStore implements UsageStore, LiveUsageStore {
         })
       throw error
     }
+  }
+
+  async forgetRequests(before: Date, most: number): Promise<number> {
+    const { rowCount } = await this.#pool.query(forgetRequestsStatement, [before.toISOString(), most])
+    return rowCount ?? 0
   }
 
   async readUsage(accountId: string, month: Month): Promise<UsageSnapshot> {

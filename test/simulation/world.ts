@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { inject } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import type { LiveUsageEvent, LiveUsageStore } from '../../src/domain/live-usage/account-hub.ts'
+import type { RequestIdStore } from '../../src/domain/metering/request-purge.ts'
 import type { UsageStore } from '../../src/domain/metering/usage-store.ts'
 import type { Month } from '../../src/domain/month.ts'
 import { createLogger } from '../../src/log.ts'
@@ -96,8 +97,9 @@ export class World {
     }
   }
 
-  #faulty(store: SqlUsageStore): UsageStore & LiveUsageStore {
+  #faulty(store: SqlUsageStore): UsageStore & LiveUsageStore & RequestIdStore {
     return {
+      forgetRequests: (before, most) => store.forgetRequests(before, most),
       readUsage: (accountId, month) => store.readUsage(accountId, month),
       charge: async (month, at, groups, timeUp) => {
         const fault = this.fault

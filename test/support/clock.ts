@@ -11,6 +11,7 @@ const latestMs = 4
  */
 export class TestClock implements Clock {
   #offsetMs = 0
+  #frozen: Date | undefined
   readonly #clock: Clock
   readonly #haste: number
 
@@ -30,7 +31,18 @@ export class TestClock implements Clock {
   }
 
   now(): Date {
-    return this.#clock.now()
+    return this.#frozen ?? this.#clock.now()
+  }
+
+  /** Stops at an instant. Timers run on. */
+  freeze(instant: Date): void {
+    this.#frozen = instant
+  }
+
+  /** Runs on from an instant. */
+  unfreeze(instant: Date): void {
+    this.#frozen = undefined
+    this.set(instant)
   }
 
   /** Sets the current time. */
