@@ -87,8 +87,8 @@ export const operationLimits = {
   cost: 10_000,
   /** Characters of an alias. A response repeats it for every row of a list. */
   aliasLength: 128,
-  /** Lists, objects and scalars in the variables. A full batch of metered calls has about 3,000. */
-  variableValues: 10_000,
+  /** Lists, objects and scalars in the variables. A full import of keys has about 20,000. */
+  variableValues: 25_000,
 } as const
 
 /** Limits on what a response says about errors, so that a refusal is never much larger than the request. */
@@ -112,6 +112,12 @@ export const listLimits = {
   nodes: 100,
   /** Calls in `meterApiCalls`. */
   meteredCalls: 1_000,
+  /** Accounts in `saveAccounts`. */
+  savedAccounts: 1_000,
+  /** Keys in `importApiKeys`. */
+  importedApiKeys: 1_000,
+  /** Secrets in `reportLeakedApiKeys`. */
+  leakedSecrets: 1_000,
   /** Keys that a subscription is restricted to. */
   watchedApiKeys: 1_000,
   /** API calls that a key is restricted to. Each is looked up, and no catalogue is larger. */
@@ -133,6 +139,14 @@ export const rateLimitBounds = {
   mostSeconds: 86_400,
 } as const
 
+/** Limits on the catalogue of plans and API calls. */
+export const catalogueLimits = {
+  /** Characters of an API call's path. */
+  longestPath: 500,
+  /** Accounts or keys that a refusal to remove a plan or an API call names. */
+  namedUsers: 10,
+} as const
+
 /** The most of other values that describe a key. The schema's descriptions name them to callers. */
 export const keyLimits = {
   /** How long a replaced secret may go on working: 30 days. */
@@ -140,6 +154,10 @@ export const keyLimits = {
   /** Characters of a resource's type and id. */
   resourceTypeLength: 64,
   resourceIdLength: 256,
+  /** Characters of what is shown of an imported secret. */
+  importedStartLength: 32,
+  /** Characters that say where leaked secrets were found. */
+  leakSourceLength: 200,
 } as const
 
 /** Limits without a setting: they follow from how the server works, not from what it is used for. */

@@ -8,15 +8,18 @@ import { LiveUsage } from './domain/live-usage/live-usage.ts'
 import { Meter } from './domain/metering/meter.ts'
 import { type RequestIdStore, RequestPurge } from './domain/metering/request-purge.ts'
 import type { UsageStore } from './domain/metering/usage-store.ts'
+import { OperatorKeys } from './domain/operator-keys.ts'
 import { SecretVault } from './domain/secret-vault.ts'
 import type { PrismaClient } from './generated/prisma/client.ts'
 import type { Logger } from './log.ts'
 import { RedisEventBus } from './messaging/redis-event-bus.ts'
 import { defaultCatalogue } from './paths.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
+import { SqlCatalogueStore } from './storage/catalogue-store.ts'
 import type { Database, DatabaseServer } from './storage/database.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
+import { SqlOperatorKeyStore } from './storage/operator-key-store.ts'
 import { seedCatalogue, UnknownDefaultPlanError } from './storage/seed.ts'
 import { SqlUsageStore } from './storage/usage-store.ts'
 
@@ -24,6 +27,7 @@ import { SqlUsageStore } from './storage/usage-store.ts'
 export interface Services {
   accounts: Accounts
   keys: ApiKeys
+  operatorKeys: OperatorKeys
   catalogue: Catalogue
   meter: Meter
   liveUsage: LiveUsage
@@ -92,9 +96,8 @@ export function createServices(
     mostAddedPerHour: config.limits.addedApiKeysPerHour,
     changed,
   })
-  const accountStore = new SqlAccountStore(prisma, pool)
   const accounts = new Accounts({
-    store: accountStore,
+    store: new SqlAccountStore(prisma, pool),
     keys,
     clock,
     defaultPlan: config.defaultPlan,
@@ -102,8 +105,31 @@ export function createServices(
     mostCreatedPerMinute: config.limits.createdAccountsPerMinute,
     changed,
   })
-  const catalogue = new Catalogue(accountStore, clock, () => liveUsage.plansChanged())
-  const services: Services = { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma }
+  const operatorKeys = new OperatorKeys({
+    store: new SqlOperatorKeyStore(pool),
+    clock,
+    prefix: config.keyPrefix,
+    changed,
+    leaked: (source, apiKeyIds) =>
+      log.warn({ source, apiKeyIds }, 'API keys were reported as leaked and are disabled'),
+  })
+  const catalogue = new Catalogue({
+    store: new SqlCatalogueStore(prisma, pool),
+    clock,
+    defaultPlan: config.defaultPlan,
+    plansChanged: () => liveUsage.plansChanged(),
+  })
+  const services: Services = {
+    accounts,
+    keys,
+    operatorKeys,
+    catalogue,
+    meter,
+    liveUsage,
+    vault,
+    clock,
+    prisma,
+  }
   return {
     services,
     async stop() {

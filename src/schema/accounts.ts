@@ -1,7 +1,4 @@
-import { z } from 'zod'
-import type { SavedAccount } from '../domain/accounts.ts'
-import { externalIdRule, lineOfText } from '../domain/text.ts'
-import { InvalidInputError } from '../errors.ts'
+import { externalIdRule } from '../domain/text.ts'
 import { builder } from './builder.ts'
 import { containing, pageByComparison, pageCost, pageRule } from './connection.ts'
 import type { Context } from './context.ts'
@@ -24,6 +21,9 @@ export const Account = builder.prismaNode('Account', {
     plan: t.relation('plan', {
       description: 'The plan that the account is on.',
       grantScopes: [grantedBySecret],
+    }),
+    suspended: t.exposeBoolean('suspended', {
+      description: 'Whether every call of its keys is refused. Only operators suspend accounts.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was created.' }),
     apiKeys: t.prismaConnection({
@@ -154,57 +154,3 @@ builder.queryField('accounts', (t) =>
 function matching(search: string | null | undefined) {
   return search ? { OR: [{ externalId: containing(search) }, { name: containing(search) }] } : {}
 }
-
-const SaveAccountInput = builder.inputType('SaveAccountInput', {
-  description: 'The account to create or change.',
-  validate: z.object({ externalId: externalIdRule, name: lineOfText(1, 200), plan: z.string() }),
-  fields: (t) => ({
-    externalId: t.string({
-      required: true,
-      description:
-        'The SaaS’s own id for the customer. An unknown one creates an account with its first key.',
-    }),
-    name: t.string({ required: true, description: 'The display name, up to 200 characters.' }),
-    plan: t.string({
-      required: true,
-      description: 'The slug of the plan. A smaller plan removes no keys; it only stops new ones.',
-    }),
-  }),
-})
-
-const SaveAccountPayload = builder.objectRef<SavedAccount>('SaveAccountPayload').implement({
-  description: 'The account was saved.',
-  fields: (t) => ({
-    account: t.prismaField({
-      type: 'Account',
-      description: 'The account after the change.',
-      resolve: (query, { accountId }, _args, context) =>
-        context.prisma.account.findUniqueOrThrow({
-          ...query,
-          where: { id: accountId, AND: accountsInScope(context) },
-        }),
-    }),
-    firstSecret: t.exposeString('firstSecret', {
-      nullable: true,
-      description:
-        'The whole secret of the first key, if the account was created with one; else null. Unless the server keeps secrets recoverable, it cannot be shown again.',
-    }),
-  }),
-})
-
-builder.mutationField('saveAccount', (t) =>
-  t.field({
-    type: SaveAccountPayload,
-    description: 'Create an account, or change its name and plan. Operators only.',
-    authScopes: { scope: 'admin' },
-    errors: { types: [InvalidInputError], union: { name: 'SaveAccountResult' } },
-    args: {
-      input: t.arg({
-        type: SaveAccountInput,
-        required: true,
-        description: 'The account to create or change.',
-      }),
-    },
-    resolve: (_root, { input }, { accounts }) => accounts.save(input),
-  }),
-)

@@ -4,19 +4,21 @@ import type { Catalogue } from '../domain/catalogue.ts'
 import type { ApiKeys } from '../domain/keys.ts'
 import type { LiveUsage } from '../domain/live-usage/live-usage.ts'
 import type { Meter } from '../domain/metering/meter.ts'
+import type { OperatorKeys } from '../domain/operator-keys.ts'
 import { hasScope, type Principal } from '../domain/principal.ts'
 import type { SecretVault } from '../domain/secret-vault.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
 
 /** What resolvers need. The composition root provides it. */
 export interface ResolverServices {
-  accounts: Pick<Accounts, 'findOrCreate' | 'save'>
+  accounts: Pick<Accounts, 'findOrCreate' | 'save' | 'saveAll' | 'setSuspended' | 'remove'>
   keys: Pick<
     ApiKeys,
     | ('add' | 'remove' | 'setNote' | 'configureAccess' | 'setEnabled' | 'setExpiry' | 'setLimits')
     | ('regenerate' | 'revokePreviousSecret' | 'describe')
   >
-  catalogue: Pick<Catalogue, 'savePlan' | 'saveApiCall'>
+  operatorKeys: Pick<OperatorKeys, 'import' | 'reportLeaked'>
+  catalogue: Pick<Catalogue, 'savePlan' | 'saveApiCall' | 'removePlan' | 'removeApiCall'>
   meter: Pick<Meter, 'admit'>
   liveUsage: Pick<LiveUsage, 'watch'>
   vault: Pick<SecretVault, 'open'>
@@ -57,10 +59,11 @@ function contextOf(
   principal: Principal | null,
   ownAccountId: string | null,
 ): Context {
-  const { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma } = services
+  const { accounts, keys, operatorKeys, catalogue, meter, liveUsage, vault, clock, prisma } = services
   return {
     accounts,
     keys,
+    operatorKeys,
     catalogue,
     meter,
     liveUsage,

@@ -41,7 +41,7 @@ builder.objectType(InvalidInputError, {
 builder.objectType(NotFoundError, {
   name: 'NotFound',
   description:
-    "There is no such key or account: the id is unknown, removed or another account's. The answer is the same for all three.",
+    "There is no such key, account, plan or API call: the id is unknown, removed or another account's. The answer is the same for all three.",
   interfaces: [ErrorInterface],
 })
 

@@ -1,6 +1,7 @@
 import { planRule } from '../domain/catalogue.ts'
-import { InvalidInputError } from '../errors.ts'
+import { InvalidInputError, NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
+import { globalIdOf } from './global-id.ts'
 import { RateLimit, RateLimitInput, rateLimitColumns, rateLimitOf } from './rate-limit.ts'
 import { grantedBySecret, plansInScope } from './tenant-scope.ts'
 
@@ -98,5 +99,32 @@ builder.mutationField('savePlan', (t) =>
     resolve: async (_root, { input }, { catalogue }) => ({
       planId: await catalogue.savePlan(planRule.parse(input)),
     }),
+  }),
+)
+
+const RemovePlanInput = builder.inputType('RemovePlanInput', {
+  description: 'The plan to remove.',
+  fields: (t) => ({ slug: t.string({ required: true, description: 'The slug of the plan.' }) }),
+})
+
+const RemovePlanPayload = builder.objectRef<{ planId: string }>('RemovePlanPayload').implement({
+  description: 'The plan was removed.',
+  fields: (t) => ({
+    removedPlanId: t.id({
+      description: 'The id that the plan had.',
+      resolve: ({ planId }) => globalIdOf('Plan', planId),
+    }),
+  }),
+})
+
+builder.mutationField('removePlan', (t) =>
+  t.field({
+    type: RemovePlanPayload,
+    description:
+      'Remove a plan that no account is on. InvalidInput names some of the accounts that are. The plan that new customers start on stays. Operators only.',
+    authScopes: { scope: 'admin' },
+    errors: { types: [InvalidInputError, NotFoundError], union: { name: 'RemovePlanResult' } },
+    args: { input: t.arg({ type: RemovePlanInput, required: true, description: 'The plan to remove.' }) },
+    resolve: async (_root, { input }, { catalogue }) => ({ planId: await catalogue.removePlan(input.slug) }),
   }),
 )

@@ -18,6 +18,15 @@ export function accountsInScope(context: Context): { id?: string } {
 }
 
 /**
+ * Finds the account with this id, if it is in scope. Flat where that is every account, because Prisma merges lookups by
+ * id into one query only then.
+ */
+export function accountInScope(id: string, context: Context): { id: string; AND?: { id?: string } } {
+  const inScope = accountsInScope(context)
+  return inScope.id === undefined ? { id } : { id, AND: inScope }
+}
+
+/**
  * Limits a query to the keys of the accounts in scope, without removed ones. Flat equality, because Prisma merges
  * lookups by id into one query only then.
  */

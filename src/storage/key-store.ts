@@ -171,7 +171,7 @@ function restrictionValues({ allowedNetworks, resources }: AccessRestrictions) {
  * The names that a restricted key is to have. PostgreSQL rejects some texts that cannot be a name; they are sent as
  * the empty name, which no API call has.
  */
-function namesOf(access: Access): string[] {
+export function namesOf(access: Access): string[] {
   if (access.mode === 'FULL') return []
   return access.apiCalls.map((name) => (canBeApiCallName(name) ? name : ''))
 }

@@ -190,7 +190,7 @@ export const SavePlan = graphql(`
   mutation SavePlan($input: SavePlanInput!) {
     savePlan(input: $input) {
       __typename
-      ... on SavePlanPayload { plan { id slug name maxApiKeys monthlyCallQuota } }
+      ... on SavePlanPayload { plan { id slug name maxApiKeys monthlyCallQuota rateLimit { calls perSeconds } } }
       ... on InvalidInput { message issues { path message } }
     }
   }
@@ -200,8 +200,82 @@ export const SaveApiCall = graphql(`
   mutation SaveApiCall($input: SaveApiCallInput!) {
     saveApiCall(input: $input) {
       __typename
-      ... on SaveApiCallPayload { apiCall { id name title category kind } }
+      ... on SaveApiCallPayload {
+        apiCall { id name title category kind method path alwaysAllowed rateLimit { calls perSeconds } }
+      }
       ... on InvalidInput { message issues { path message } }
     }
+  }
+`)
+
+export const RemovePlan = graphql(`
+  mutation RemovePlan($slug: String!) {
+    removePlan(input: { slug: $slug }) {
+      __typename
+      ... on RemovePlanPayload { removedPlanId }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const RemoveApiCall = graphql(`
+  mutation RemoveApiCall($name: String!) {
+    removeApiCall(input: { name: $name }) {
+      __typename
+      ... on RemoveApiCallPayload { removedApiCallId }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const SetAccountSuspended = graphql(`
+  mutation SetAccountSuspended($externalId: String!, $suspended: Boolean!) {
+    setAccountSuspended(input: { externalId: $externalId, suspended: $suspended }) {
+      __typename
+      ... on SetAccountSuspendedPayload { account { externalId suspended } }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const RemoveAccount = graphql(`
+  mutation RemoveAccount($externalId: String!) {
+    removeAccount(input: { externalId: $externalId }) {
+      __typename
+      ... on RemoveAccountPayload { removedAccountId }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const SaveAccounts = graphql(`
+  mutation SaveAccounts($accounts: [SaveAccountInput!]!) {
+    saveAccounts(input: { accounts: $accounts }) {
+      __typename
+      ... on SaveAccountsPayload {
+        accounts { firstSecret account { externalId name plan { slug } apiKeys(first: 1) { totalCount } } }
+      }
+      ... on InvalidInput { message issues { path message } }
+    }
+  }
+`)
+
+export const ImportApiKeys = graphql(`
+  mutation ImportApiKeys($apiKeys: [ImportedApiKeyInput!]!) {
+    importApiKeys(input: { apiKeys: $apiKeys }) {
+      __typename
+      ... on ImportApiKeysPayload { imported apiKeys { start note } }
+      ... on InvalidInput { message issues { path message } }
+    }
+  }
+`)
+
+export const ReportLeakedApiKeys = graphql(`
+  mutation ReportLeakedApiKeys($secrets: [String!]!, $source: String!) {
+    reportLeakedApiKeys(input: { secrets: $secrets, source: $source }) { apiKeys { id enabled } }
   }
 `)
