@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { type Clock, elapsedMs } from './clock.ts'
 import type { Config } from './config.ts'
+import type { Principal } from './domain/principal.ts'
 import { GraphQLEngine } from './graphql/engine.ts'
 import { createErrorMask } from './graphql/mask-error.ts'
 import type { OperationLogLevel } from './graphql/operation-log.ts'
@@ -11,9 +12,11 @@ import { createCors } from './http/cors.ts'
 import { Readiness, serveHealth } from './http/health.ts'
 import { HttpServer } from './http/server.ts'
 import { UnsentResponses } from './http/unsent.ts'
+import { fixedLimits } from './limits.ts'
 import type { Logger } from './log.ts'
-import { Admission } from './overload/admission.ts'
+import { Admission, ownerOf } from './overload/admission.ts'
 import { ConnectionQuota } from './overload/connection-quota.ts'
+import { FairShare } from './overload/fair-share.ts'
 import { clientAreaRoutes } from './pages/client-area.ts'
 import { createGraphiQL, type Explorer } from './pages/graphiql.ts'
 import { createContext } from './schema/context.ts'
@@ -57,16 +60,19 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   const { limits } = config
   const authenticator = createAuthenticator(config.auth, clock)
   const errorMask = createErrorMask({ log, isUnavailable })
+  const fairShare = createFairShare(database)
+  const shareOf = (principal: Principal | null) => fairShare.of(ownerOf(principal))
   const engine = new GraphQLEngine({
     schema,
-    createContext: (principal) => createContext(services, principal),
+    shareOf,
+    createContext: (principal, onlyMeters) =>
+      createContext(services, principal, shareOf(principal), onlyMeters),
     errorMask,
     explorable: config.graphiql,
   })
   const admission = new Admission({
     meter: services.meter,
-    waitingQueries: () => database.pool.waitingCount,
-    maxWaitingQueries: limits.waitingQueries,
+    maxOperations: limits.waitingQueries,
   })
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))
@@ -110,6 +116,18 @@ export async function startTransports(options: TransportOptions): Promise<Transp
       await Promise.all([stopped, overWebSocket.stop(answerMs, (withinMs - answerMs) / 2)])
     },
   }
+}
+
+/** What all operations but metering share. The pool of an embedded database has one connection. */
+function createFairShare({ connections }: Database): FairShare {
+  const { operationsAtOnce, operationsAtOncePerOwner, connectionsShare, fieldsPerTurn } = fixedLimits
+  return new FairShare({
+    operations: operationsAtOnce,
+    operationsPerOwner: operationsAtOncePerOwner,
+    connections,
+    connectionsPerOwner: Math.max(1, Math.floor(connections * connectionsShare)),
+    workPerTurn: fieldsPerTurn,
+  })
 }
 
 /** Pages of the listed origins, and of the one that embeds the client area. Undefined: any. */

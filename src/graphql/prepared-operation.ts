@@ -17,7 +17,7 @@ import { hasScope, type Principal } from '../domain/principal.ts'
 import { operationLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
 import { meteringScope, scopeError } from '../schema/scope-errors.ts'
-import { tooComplex } from './document-limits.ts'
+import { tooComplex, weightOf } from './document-limits.ts'
 import { operationLabel } from './operation-log.ts'
 import { checkFor, mayReportEveryError, type VariablesCheck } from './variables.ts'
 
@@ -39,6 +39,10 @@ export class PreparedOperation {
   readonly operation: OperationDefinitionNode | undefined
   /** What the log calls it. */
   readonly label: string
+  /** Whether it does nothing but meter. */
+  readonly onlyMeters: boolean
+  /** How long executing it begins to take, in fields resolved. */
+  readonly weight: number
   readonly #schema: GraphQLSchema
   /** Only for operations that only meter. */
   readonly #contexts: WeakMap<Principal, Context> | undefined
@@ -51,7 +55,9 @@ export class PreparedOperation {
     this.operation = getOperationAST(document, operationName) ?? undefined
     this.label = operationLabel(this.operation)
     this.#schema = schema
-    if (!this.operation || !onlyMeters(schema, this.operation)) return
+    this.weight = weightOf(document.loc?.source.body ?? '')
+    this.onlyMeters = this.operation !== undefined && onlyMeters(schema, this.operation)
+    if (!this.operation || !this.onlyMeters) return
     this.#contexts = new WeakMap()
     this.#mayCompile = !mayPassNull(this.operation)
   }
@@ -59,11 +65,11 @@ export class PreparedOperation {
   /** The context to execute it with. Available at once where nothing must be read for it, as for gateways. */
   contextFor(
     principal: Principal | null,
-    create: (principal: Principal | null) => MaybePromise<Context>,
+    create: (principal: Principal | null, onlyMeters: boolean) => MaybePromise<Context>,
   ): MaybePromise<Context> {
     const known = principal && this.#contexts?.get(principal)
     if (known) return known
-    const context = create(principal)
+    const context = create(principal, this.onlyMeters)
     if (principal && !(context instanceof Promise)) this.#contexts?.set(principal, context)
     return context
   }
