@@ -147,11 +147,25 @@ export const fixedLimits = {
    * something to read, and every other client would wait.
    */
   messagesPerTurn: 256,
+  /** Operations that are executed at the same time, metering and subscriptions left out. The others wait. */
+  operationsAtOnce: 16,
+  /** Those of one account, or of one token without an account. */
+  operationsAtOncePerOwner: 4,
+  /** The share of the database connections, metering's left out, that one account may use. At least it has one. */
+  connectionsShare: 1 / 3,
+  /** Fields that are resolved in one turn of the event loop. */
+  fieldsPerTurn: 500,
   /**
    * Accounts whose live counts are read from the database again at the same time, after something that may have changed
    * the counts of all. Half of the connections that customers' operations have by default.
    */
   rereadsAtOnce: 4,
+  /** Keys whose counts one statement reads. */
+  rereadPageKeys: 1_000,
+  /** Keys in one live event. Lists of more take several events. */
+  apiKeysPerEvent: 500,
+  /** Events of an account's current counts that are kept for other subscribers with the same place. */
+  sharedEvents: 16,
   /** Servers spread these reads over this time, because all of them hear of it at once. */
   rereadSpreadMs: 200,
   /**

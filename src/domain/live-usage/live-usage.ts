@@ -2,9 +2,12 @@ import type { Clock } from '../../clock.ts'
 import { fixedLimits } from '../../limits.ts'
 import type { Charge } from '../metering/usage-store.ts'
 import type { Month } from '../month.ts'
-import { AccountHub, type LiveUsageStore } from './account-hub.ts'
+import { AccountHub } from './account-hub.ts'
+import type { AccountShares } from './account-shares.ts'
+import type { CountList } from './count-list.ts'
 import { accountTopic, type EventBus, everyAccountTopic, type UsageMessage } from './event-bus.ts'
 import { RereadQueue } from './reread-queue.ts'
+import { type LiveUsageStore, readAllPages } from './usage-pages.ts'
 import { Watcher } from './watcher.ts'
 
 export interface WatchOptions {
@@ -13,6 +16,14 @@ export interface WatchOptions {
   apiKeyIds?: ReadonlySet<string> | undefined
   /** When the watcher's token expires. */
   until?: Date | undefined
+  /** How much work an event is: for each of its keys, and besides. */
+  weight?: EventWeight | undefined
+}
+
+/** In fields resolved. */
+export interface EventWeight {
+  perApiKey: number
+  besides: number
 }
 
 export interface LiveUsageOptions {
@@ -20,6 +31,7 @@ export interface LiveUsageOptions {
   /** Connects this server to others; left out if there are none. */
   bus?: EventBus | undefined
   clock: Clock
+  shares: AccountShares
   /** The minimum time between two events to one subscriber, in milliseconds. */
   intervalMs: number
   /** A commit whose answer was lost may still happen within this long. */
@@ -31,11 +43,8 @@ export interface LiveUsageOptions {
 /** Counts in doubt are read from the database no more often than this, however many commits fail. */
 const inDoubtEveryMs = 1_000
 
-/**
- * How many subscribers are woken per turn of the event loop. Without the yield, metered calls would wait until
- * thousands of frames have been written.
- */
-const wakesPerTurn = 25
+/** What is assumed where the work of an event is not known. */
+const unknownWeight: EventWeight = { perApiKey: 4, besides: 8 }
 
 /**
  * Call counts as they happen, for any number of subscribers. An account that is being watched has one hub. What
@@ -45,13 +54,12 @@ export class LiveUsage {
   readonly #store: LiveUsageStore
   readonly #bus: EventBus | undefined
   readonly #clock: Clock
+  readonly #shares: AccountShares
   readonly #intervalMs: number
   readonly #random: () => number
   readonly #rereads = new RereadQueue(fixedLimits.rereadsAtOnce)
   readonly #hubs = new Map<string, { hub: AccountHub; unsubscribe: () => void }>()
   readonly #unsubscribe: () => void
-  /** Watchers with something new to read, in the order in which it arrived. */
-  readonly #toWake = new Set<() => void>()
   readonly #inDoubtRounds: number
   #roundsLeft = 0
   #cancelRound: (() => void) | undefined
@@ -59,10 +67,11 @@ export class LiveUsage {
   readonly #delayed = new Map<UsageMessage['kind'], () => void>()
 
   constructor(options: LiveUsageOptions) {
-    const { store, bus, clock, intervalMs, lateCommitMs, random = Math.random } = options
+    const { store, bus, clock, shares, intervalMs, lateCommitMs, random = Math.random } = options
     this.#store = store
     this.#bus = bus
     this.#clock = clock
+    this.#shares = shares
     this.#intervalMs = intervalMs
     this.#random = random
     this.#inDoubtRounds = 1 + Math.ceil(lateCommitMs / inDoubtEveryMs)
@@ -143,34 +152,18 @@ export class LiveUsage {
   }
 
   /**
-   * A snapshot first, then changes, at most one event per interval. While the reader is slow, changes are merged and
+   * A snapshot first, then changes, at most one list per interval. While the reader is slow, changes are merged and
    * nothing queues up. Ends with UnauthenticatedError when the token expires, and with UnavailableError if the first
-   * read of the database fails.
+   * read of the database fails. Each event waits for its account's turn.
    */
-  watch({ accountId, apiKeyIds, until }: WatchOptions): Watcher {
+  watch({ accountId, apiKeyIds, until, weight = unknownWeight }: WatchOptions): Watcher {
     return new Watcher({
       clock: this.#clock,
       intervalMs: this.#intervalMs,
       apiKeyIds,
       until,
       join: (wake) => this.#join(accountId, wake),
-      schedule: (wake) => this.#scheduleWake(wake),
-    })
-  }
-
-  #scheduleWake(wake: () => void): void {
-    this.#toWake.add(wake)
-    if (this.#toWake.size === 1) this.#wakeSome()
-  }
-
-  #wakeSome(): void {
-    setImmediate(() => {
-      let left = wakesPerTurn
-      for (const wake of this.#toWake) {
-        if (left-- === 0) return this.#wakeSome()
-        this.#toWake.delete(wake)
-        wake()
-      }
+      turn: (apiKeys) => this.#shares.turn(accountId, weight.besides + weight.perApiKey * apiKeys),
     })
   }
 
@@ -186,12 +179,12 @@ export class LiveUsage {
     this.#hubs.clear()
   }
 
-  #join(accountId: string, wake: () => void): { hub: AccountHub; ready: Promise<void>; leave: () => void } {
+  #join(accountId: string, wake: () => void): { counts: CountList; ready: Promise<void>; leave: () => void } {
     const entry = this.#hubs.get(accountId) ?? this.#openHub(accountId)
     const { hub, unsubscribe } = entry
     const { ready, leave } = hub.watch(wake)
     return {
-      hub,
+      counts: hub.counts,
       ready,
       leave: () => {
         leave()
@@ -205,7 +198,8 @@ export class LiveUsage {
 
   /** Subscribes before the hub's first read, so that no count falls between the two. */
   #openHub(accountId: string): { hub: AccountHub; unsubscribe: () => void } {
-    const hub = new AccountHub(accountId, this.#store, this.#clock, this.#rereads)
+    const readUsage = (month: Month) => readAllPages(this.#store, this.#shares, accountId, month)
+    const hub = new AccountHub(readUsage, this.#clock, this.#rereads)
     const unsubscribe = this.#subscribe(accountTopic(accountId), (message) => hub.receive(message))
     const entry = { hub, unsubscribe }
     this.#hubs.set(accountId, entry)

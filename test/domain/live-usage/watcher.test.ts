@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { LiveUsageStore, UsageSnapshot } from '../../../src/domain/live-usage/account-hub.ts'
 import { LiveUsage } from '../../../src/domain/live-usage/live-usage.ts'
+import type { LiveUsageStore, UsageSnapshot } from '../../../src/domain/live-usage/usage-pages.ts'
 import { TestClock } from '../../support/clock.ts'
+import { createShares } from '../../support/shares.ts'
 
 const apiKeyId = 'key'
 
@@ -17,7 +18,7 @@ class CountingStore implements LiveUsageStore {
 
 function liveUsageWith(clock: TestClock) {
   const store = new CountingStore()
-  const liveUsage = new LiveUsage({ store, clock, intervalMs: 20, lateCommitMs: 0 })
+  const liveUsage = new LiveUsage({ store, clock, shares: createShares(), intervalMs: 20, lateCommitMs: 0 })
   return { store, liveUsage }
 }
 
