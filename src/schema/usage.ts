@@ -1,7 +1,9 @@
+import type { LiveUsageEvent } from '../domain/live-usage/count-list.ts'
 import { remainingOf } from '../domain/metering/decision.ts'
 import { addMonths, firstInstantOf, type Month, monthOf, resetsAt } from '../domain/month.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
+import { keyOfEvent } from './event-keys.ts'
 import { globalIdOf } from './global-id.ts'
 import { everApiKeysInScope } from './tenant-scope.ts'
 
@@ -11,6 +13,8 @@ export interface ApiKeyUsageRecord {
   month: Month
   calls: number
   lastCallAt: Date | null
+  /** The live event that it belongs to, if it does. */
+  event?: LiveUsageEvent
 }
 
 /** Calls made by one account in one month. */
@@ -58,12 +62,15 @@ export const ApiKeyUsage = builder.objectRef<ApiKeyUsageRecord>('ApiKeyUsage').i
     apiKey: t.prismaField({
       type: 'ApiKey',
       description: 'The key.',
+      extensions: { readsDatabase: true },
       // The key may have been removed since its usage was read.
-      resolve: (query, { apiKeyId }, _args, context) =>
-        context.prisma.apiKey.findUniqueOrThrow({
-          ...query,
-          where: { id: apiKeyId, ...everApiKeysInScope(context) },
-        }),
+      resolve: (query, { apiKeyId, event }, _args, context) =>
+        event
+          ? keyOfEvent(event, apiKeyId, query, context)
+          : context.prisma.apiKey.findUniqueOrThrow({
+              ...query,
+              where: { id: apiKeyId, ...everApiKeysInScope(context) },
+            }),
     }),
     month: t.expose('month', { type: 'Month', description: 'The month.' }),
     calls: t.expose('calls', { type: 'SafeInt', description: 'Calls admitted in the month.' }),
