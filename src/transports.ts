@@ -10,7 +10,7 @@ import { GraphQLOverWebSocket } from './graphql/over-websocket/server.ts'
 import { createCors } from './http/cors.ts'
 import { Readiness, serveHealth } from './http/health.ts'
 import { HttpServer } from './http/server.ts'
-import { UnsentResponses } from './http/unsent.ts'
+import { UnsentBytes } from './http/unsent.ts'
 import type { Logger } from './log.ts'
 import { Admission } from './overload/admission.ts'
 import { ConnectionQuota } from './overload/connection-quota.ts'
@@ -70,7 +70,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   })
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))
-  const unsent = new UnsentResponses(limits)
+  const unsent = new UnsentBytes(limits)
   const operationLogLevel: OperationLogLevel = config.production ? 'info' : 'debug'
   const shared = {
     ...{ engine, authenticator, errorMask, admission, connectionQuota, cors },

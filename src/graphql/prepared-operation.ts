@@ -1,4 +1,5 @@
 import {
+  createSourceEventStream,
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
@@ -10,7 +11,6 @@ import {
   getVariableValues,
   Kind,
   type OperationDefinitionNode,
-  subscribe,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import { hasScope, type Principal } from '../domain/principal.ts'
@@ -18,6 +18,7 @@ import { operationLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
 import { meteringScope, scopeError } from '../schema/scope-errors.ts'
 import { tooComplex } from './document-limits.ts'
+import { type EventGate, EventStream } from './event-stream.ts'
 import { operationLabel } from './operation-log.ts'
 import { checkFor, mayReportEveryError, type VariablesCheck } from './variables.ts'
 
@@ -83,12 +84,17 @@ export class PreparedOperation {
     return 'data' in result ? this.#withOwnErrors(result) : execute(withMaxErrors(args, check))
   }
 
-  /** Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it. */
-  subscribe(
-    args: ExecutionArgs,
-  ): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+  /**
+   * Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it.
+   * @param gate what its events must pass before they are executed
+   */
+  async subscribe(args: ExecutionArgs, gate: EventGate | undefined): Promise<EventStream | ExecutionResult> {
     const check = checkFor(args.variableValues)
-    return check.isTooLarge ? variablesTooLarge : subscribe(withMaxErrors(args, check))
+    if (check.isTooLarge) return variablesTooLarge
+    const checked = withMaxErrors(args, check)
+    const source = await createSourceEventStream(checked)
+    if (!(Symbol.asyncIterator in source)) return source
+    return new EventStream(source, (event) => execute({ ...checked, rootValue: event }), gate)
   }
 
   /** Whether compiled code may check the variables: it does not stop at any number of errors. */
