@@ -57,7 +57,7 @@ export const limitSettings = {
   waitingCalls: { setting: 'MAX_WAITING_CALLS', least: 1, most: 1_000_000, byDefault: 20_000 },
   /** The estimated wait above which operations are refused. */
   waitMs: { setting: 'MAX_WAIT_MS', least: 10, most: 60_000, byDefault: 250 },
-  /** Statements that wait for a database connection. */
+  /** Operations that wait for their turn; those that meter and subscriptions do not count. */
   waitingQueries: { setting: 'MAX_WAITING_QUERIES', least: 1, most: 100_000, byDefault: 1_000 },
   /** Keys that customers add to one account within an hour, on all servers together. */
   addedApiKeysPerHour: { setting: 'MAX_ADDED_API_KEYS_PER_HOUR', least: 1, most: 1_000_000, byDefault: 600 },
@@ -90,6 +90,9 @@ export const operationLimits = {
   /** Lists, objects and scalars in the variables. A full batch of metered calls has about 3,000. */
   variableValues: 10_000,
 } as const
+
+/** The cost of what takes a statement of its own. A field costs 1. */
+export const statementCost = 10
 
 /** Limits on what a response says about errors, so that a refusal is never much larger than the request. */
 export const errorLimits = {
@@ -155,6 +158,12 @@ export const fixedLimits = {
   connectionsShare: 1 / 3,
   /** Fields that are resolved in one turn of the event loop. */
   fieldsPerTurn: 500,
+  /** The same for the parts that long lists are resolved in. */
+  fieldsPerPart: 100,
+  /** Characters of a document that take about as long to parse and validate as a field to resolve. */
+  charactersPerField: 50,
+  /** Rows that one statement reads for many objects at once. */
+  rowsPerStatement: 1_000,
   /**
    * Accounts whose live counts are read from the database again at the same time, after something that may have changed
    * the counts of all. Half of the connections that customers' operations have by default.

@@ -51,7 +51,7 @@ export function createServices(
   config: Config,
   log: Logger,
   clock: Clock,
-  { pool, meteringPool, prisma, maxCommits }: Database,
+  { pool, meteringPool, prisma, connections, maxCommits }: Database,
   usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool, meteringPool),
 ) {
   const bus = config.redisUrl
@@ -61,12 +61,12 @@ export function createServices(
         onError: (err) => log.warn({ err }, 'an error on Redis: live counts of other servers may be late'),
       })
     : undefined
-  const fairShare = createFairShare(pool.options.max)
+  const fairShare = createFairShare(connections)
   const liveUsage = new LiveUsage({
     store: usage,
     bus,
     clock,
-    shares: fairShare,
+    statement: (accountId, run) => fairShare.statement(`account ${accountId}`, run),
     intervalMs: config.liveIntervalMs,
     lateCommitMs: config.meterTimeoutMs,
   })

@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { type Clock, elapsedMs } from './clock.ts'
 import type { Config } from './config.ts'
+import type { Principal } from './domain/principal.ts'
 import { GraphQLEngine } from './graphql/engine.ts'
 import { createErrorMask } from './graphql/mask-error.ts'
 import type { OperationLogLevel } from './graphql/operation-log.ts'
@@ -12,7 +13,7 @@ import { Readiness, serveHealth } from './http/health.ts'
 import { HttpServer } from './http/server.ts'
 import { UnsentBytes } from './http/unsent.ts'
 import type { Logger } from './log.ts'
-import { Admission } from './overload/admission.ts'
+import { Admission, ownerOf } from './overload/admission.ts'
 import { ConnectionQuota } from './overload/connection-quota.ts'
 import { clientAreaRoutes } from './pages/client-area.ts'
 import { createGraphiQL, type Explorer } from './pages/graphiql.ts'
@@ -53,20 +54,22 @@ const answeringShare = 0.8
 
 /** Puts the transports together and listens. @throws Node's EADDRINUSE */
 export async function startTransports(options: TransportOptions): Promise<Transports> {
-  const { config, log, clock, database, services, explorer, schema = latchkeySchema } = options
+  const { config, log, clock, services, explorer, schema = latchkeySchema } = options
   const { limits } = config
   const authenticator = createAuthenticator(config.auth, clock)
   const errorMask = createErrorMask({ log, isUnavailable })
+  const shareOf = (principal: Principal | null) => services.fairShare.of(ownerOf(principal))
   const engine = new GraphQLEngine({
     schema,
-    createContext: (principal) => createContext(services, principal),
+    shareOf,
+    createContext: (principal, onlyMeters) =>
+      createContext(services, principal, shareOf(principal), onlyMeters),
     errorMask,
     explorable: config.graphiql,
   })
   const admission = new Admission({
     meter: services.meter,
-    waitingQueries: () => database.pool.waitingCount,
-    maxWaitingQueries: limits.waitingQueries,
+    maxOperations: limits.waitingQueries,
   })
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))

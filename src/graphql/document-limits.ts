@@ -14,7 +14,7 @@ import {
   validate,
 } from 'graphql'
 import { QueryTooComplexError } from '../errors.ts'
-import { errorLimits, operationLimits } from '../limits.ts'
+import { errorLimits, fixedLimits, operationLimits } from '../limits.ts'
 
 const { aliases, aliasLength, directives } = operationLimits
 
@@ -52,6 +52,11 @@ export function parseDocument(source: string, tokens: number): DocumentNode {
       throw tooComplex(`has more than ${tokens} tokens`)
     throw error
   }
+}
+
+/** How long it takes to parse and validate a document, in fields resolved. */
+export function weightOf(source: string): number {
+  return Math.ceil(source.length / fixedLimits.charactersPerField)
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ExecutionResult } from 'graphql'
-import type { MaybePromise } from './prepared-operation.ts'
+
+type Execute = (event: unknown) => ExecutionResult | Promise<ExecutionResult>
 
 /** Lets the events of one connection pass while it may be written to, one at a time. */
 export interface EventGate {
@@ -16,16 +17,12 @@ export interface EventGate {
  */
 export class EventStream implements AsyncIterableIterator<ExecutionResult, void, void> {
   readonly #source: AsyncIterator<unknown>
-  readonly #execute: (event: unknown) => MaybePromise<ExecutionResult>
+  readonly #execute: Execute
   readonly #gate: EventGate | undefined
   #leaveGate = () => {}
   #isOver = false
 
-  constructor(
-    source: AsyncIterable<unknown>,
-    execute: (event: unknown) => MaybePromise<ExecutionResult>,
-    gate: EventGate | undefined,
-  ) {
+  constructor(source: AsyncIterable<unknown>, execute: Execute, gate: EventGate | undefined) {
     this.#source = source[Symbol.asyncIterator]()
     this.#execute = execute
     this.#gate = gate

@@ -153,6 +153,9 @@ export class GraphQLOverHttp {
       this.#beginStream(response, principal?.accountExternalId)
       end()
     }
+    // Yoga parses the document before anything else can be awaited.
+    await this.#options.engine.turnToPrepare(`${request.url}${body}`, principal)
+    if (response.destroyed) return
     // Yoga takes a body that has been read from here.
     if (body.length > 0) Object.assign(request, { body })
     await this.#answerWithYoga(request, response, { principal, record, beginStream })

@@ -1,45 +1,35 @@
 import type { LiveUsageEvent } from '../domain/live-usage/count-list.ts'
-import type { ApiKey, Prisma } from '../generated/prisma/client.ts'
-import type { Context } from './context.ts'
-import { everApiKeysInScope } from './tenant-scope.ts'
 
-/** What Pothos adds to the query for a key. It always asks for all columns. */
-type KeyQuery = Pick<Prisma.ApiKeyFindManyArgs, 'include' | 'select'>
-
-type Rows = Map<string, ApiKey>
-
-/** The reads for one version of an account's counts, by the keys that they read. */
-type Reads = Map<string, Promise<Rows>>
+type Read<Row> = Promise<Map<string, Row>>
 
 /**
- * A key of a live event. It is read together with the other keys of the event, once for all subscribers that select the
- * same of them and may see the same: an account may have thousands, and each change is an event for all.
+ * A key of a live event; undefined if there is none. It is read together with the other keys of the event, once for all
+ * subscribers that ask for the same: an account may have thousands, and each change is an event for all.
+ * @param name says what is read of the keys, and of which accounts
  */
-export async function keyOfEvent(
-  event: LiveUsageEvent,
+export async function keyOfEvent<Row extends { id: string }>(
+  { apiKeys, shared }: LiveUsageEvent,
   apiKeyId: string,
-  query: KeyQuery,
-  context: Context,
-): Promise<ApiKey> {
-  const name = JSON.stringify([everApiKeysInScope(context), query])
-  const reads = (event.shared.get(name) as Reads | undefined) ?? new Map()
-  event.shared.set(name, reads)
-  const read: Promise<Rows> = reads.get(apiKeyId) ?? readKeys(event, reads, query, context)
-  const row = (await read).get(apiKeyId)
-  if (!row) throw new Error(`There is no key ${apiKeyId}.`)
-  return row
+  name: string,
+  read: (ids: string[]) => Promise<Row[]>,
+): Promise<Row | undefined> {
+  const reads = (shared.get(name) as Map<string, Read<Row>> | undefined) ?? new Map<string, Read<Row>>()
+  shared.set(name, reads)
+  return (await (reads.get(apiKeyId) ?? begin(reads, apiKeys, read))).get(apiKeyId)
 }
 
-/** Reads the keys of an event that nobody has read. */
-function readKeys(event: LiveUsageEvent, reads: Reads, query: KeyQuery, context: Context): Promise<Rows> {
-  const ids = event.apiKeys.flatMap(({ apiKeyId }) => (reads.has(apiKeyId) ? [] : apiKeyId))
-  const read = context.prisma.apiKey
-    .findMany({ ...query, where: { id: { in: ids }, ...everApiKeysInScope(context) } })
-    .then((rows) => new Map(rows.map((row) => [row.id, row])))
-  for (const id of ids) reads.set(id, read)
+/** Reads the keys of an event that are not among the keys of another one of the same counts. */
+function begin<Row extends { id: string }>(
+  reads: Map<string, Read<Row>>,
+  apiKeys: LiveUsageEvent['apiKeys'],
+  read: (ids: string[]) => Promise<Row[]>,
+): Read<Row> {
+  const ids = apiKeys.flatMap(({ apiKeyId }) => (reads.has(apiKeyId) ? [] : apiKeyId))
+  const rows = read(ids).then((found) => new Map(found.map((row) => [row.id, row])))
+  for (const id of ids) reads.set(id, rows)
   // Those that wait have their error. Those that come later read again.
-  read.catch(() => {
+  rows.catch(() => {
     for (const id of ids) reads.delete(id)
   })
-  return read
+  return rows
 }

@@ -9,7 +9,7 @@ import { eventWeightOf } from './subscription-cost.ts'
 import { accountIdInScope } from './tenant-scope.ts'
 import { AccountUsage, ApiKeyUsage } from './usage.ts'
 
-const { apiKeysPerEvent } = fixedLimits
+const { apiKeysPerEvent, fieldsPerTurn } = fixedLimits
 
 const LiveUsage = builder.objectRef<LiveUsageEvent>('LiveUsage').implement({
   description: 'What changed since the previous event.',
@@ -31,6 +31,8 @@ const LiveUsage = builder.objectRef<LiveUsageEvent>('LiveUsage').implement({
       type: [ApiKeyUsage],
       description: `Every key in a snapshot, otherwise the keys whose count changed; at most ${apiKeysPerEvent} in one event, in the order of their ids.`,
       complexity: { field: 1, multiplier: apiKeysPerEvent },
+      // The turn of the event covers them.
+      extensions: { fieldsInTurn: fieldsPerTurn },
       resolve: (event) =>
         event.apiKeys.map(({ apiKeyId, calls, lastCallAt }) => ({
           apiKeyId,
@@ -59,13 +61,15 @@ builder.subscriptionField('liveUsage', (t) =>
         description: 'For operators: the account to watch. Customers watch their own and leave it out.',
       }),
     },
-    subscribe: (_root, { apiKeyIds, accountId }, context, info) =>
-      context.liveUsage.watch({
+    subscribe: (_root, { apiKeyIds, accountId }, context, info) => {
+      const { perApiKey, besides } = eventWeightOf(context, info)
+      return context.liveUsage.watch({
         accountId: watchedAccountId(accountId, context),
         apiKeyIds: apiKeyIds ? new Set(apiKeyIds.map((id) => idOf('ApiKey', id))) : undefined,
         until: context.principal?.expiresAt,
-        weight: eventWeightOf(context, info),
-      }),
+        turn: (apiKeys) => context.share.turn(besides + Math.min(apiKeys * perApiKey, fieldsPerTurn)),
+      })
+    },
     resolve: (event) => event,
   }),
 )

@@ -1,9 +1,14 @@
 import { ComplexityErrorKind, complexityFromQuery } from '@pothos/plugin-complexity'
 import { type GraphQLResolveInfo, Kind } from 'graphql'
-import type { EventWeight } from '../domain/live-usage/live-usage.ts'
 import { fixedLimits, operationLimits } from '../limits.ts'
 import { complexityError } from './builder.ts'
 import type { Context } from './context.ts'
+
+/** How much work an event is, in fields resolved: for each of its keys, and besides. */
+export interface EventWeight {
+  perApiKey: number
+  besides: number
+}
 
 /**
  * Checks what a subscription selects before it starts, and says how much work its events are. The plugin would check it

@@ -6,7 +6,6 @@ import { LiveUsage } from '../../src/domain/live-usage/live-usage.ts'
 import { RedisEventBus } from '../../src/messaging/redis-event-bus.ts'
 import { Network } from '../support/network.ts'
 import { redisUrl } from '../support/services.ts'
-import { createShares } from '../support/shares.ts'
 
 let topics = 0
 
@@ -121,7 +120,7 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
       },
       bus: away,
       clock: createSystemClock(),
-      shares: createShares(),
+      statement: (_, run) => run(),
       intervalMs: 0,
       lateCommitMs: 1_000,
     })

@@ -48,6 +48,7 @@ export class AccountHub {
   #state: HubState = 'idle'
   /** What the next read must do. */
   #next: ReadRequest = { mustSucceed: false, sendsSnapshot: true, readers: [] }
+  #isWaking = false
   #cancelMonthTimer = () => {}
   #cancelRetry = () => {}
 
@@ -172,8 +173,14 @@ export class AccountHub {
     this.#wakeWatchers()
   }
 
+  /** In a later turn of the event loop, so that metered calls are answered first. */
   #wakeWatchers(): void {
-    for (const wake of this.#watchers) wake()
+    if (this.#isWaking) return
+    this.#isWaking = true
+    setImmediate(() => {
+      this.#isWaking = false
+      for (const wake of this.#watchers) wake()
+    })
   }
 }
 

@@ -3,12 +3,11 @@ import { fixedLimits } from '../../limits.ts'
 import type { Charge } from '../metering/usage-store.ts'
 import type { Month } from '../month.ts'
 import { AccountHub } from './account-hub.ts'
-import type { AccountShares } from './account-shares.ts'
 import type { CountList } from './count-list.ts'
 import { accountTopic, type EventBus, everyAccountTopic, type UsageMessage } from './event-bus.ts'
 import { RereadQueue } from './reread-queue.ts'
-import { type LiveUsageStore, readAllPages } from './usage-pages.ts'
-import { Watcher } from './watcher.ts'
+import { type LiveUsageStore, type RunStatement, readAllPages } from './usage-pages.ts'
+import { Watcher, type WatcherOptions } from './watcher.ts'
 
 export interface WatchOptions {
   accountId: string
@@ -16,14 +15,8 @@ export interface WatchOptions {
   apiKeyIds?: ReadonlySet<string> | undefined
   /** When the watcher's token expires. */
   until?: Date | undefined
-  /** How much work an event is: for each of its keys, and besides. */
-  weight?: EventWeight | undefined
-}
-
-/** In fields resolved. */
-export interface EventWeight {
-  perApiKey: number
-  besides: number
+  /** What to await before an event of so many keys, or fewer, is delivered. Left out: nothing. */
+  turn?: WatcherOptions['turn'] | undefined
 }
 
 export interface LiveUsageOptions {
@@ -31,7 +24,8 @@ export interface LiveUsageOptions {
   /** Connects this server to others; left out if there are none. */
   bus?: EventBus | undefined
   clock: Clock
-  shares: AccountShares
+  /** Runs a statement for an account as soon as it may use a database connection. */
+  statement: RunStatement
   /** The minimum time between two events to one subscriber, in milliseconds. */
   intervalMs: number
   /** A commit whose answer was lost may still happen within this long. */
@@ -43,9 +37,6 @@ export interface LiveUsageOptions {
 /** Counts in doubt are read from the database no more often than this, however many commits fail. */
 const inDoubtEveryMs = 1_000
 
-/** What is assumed where the work of an event is not known. */
-const unknownWeight: EventWeight = { perApiKey: 4, besides: 8 }
-
 /**
  * Call counts as they happen, for any number of subscribers. An account that is being watched has one hub. What
  * happens on this server goes to its hubs directly, and to other servers over the bus.
@@ -54,7 +45,7 @@ export class LiveUsage {
   readonly #store: LiveUsageStore
   readonly #bus: EventBus | undefined
   readonly #clock: Clock
-  readonly #shares: AccountShares
+  readonly #statement: RunStatement
   readonly #intervalMs: number
   readonly #random: () => number
   readonly #rereads = new RereadQueue(fixedLimits.rereadsAtOnce)
@@ -67,11 +58,11 @@ export class LiveUsage {
   readonly #delayed = new Map<UsageMessage['kind'], () => void>()
 
   constructor(options: LiveUsageOptions) {
-    const { store, bus, clock, shares, intervalMs, lateCommitMs, random = Math.random } = options
+    const { store, bus, clock, statement, intervalMs, lateCommitMs, random = Math.random } = options
     this.#store = store
     this.#bus = bus
     this.#clock = clock
-    this.#shares = shares
+    this.#statement = statement
     this.#intervalMs = intervalMs
     this.#random = random
     this.#inDoubtRounds = 1 + Math.ceil(lateCommitMs / inDoubtEveryMs)
@@ -154,16 +145,16 @@ export class LiveUsage {
   /**
    * A snapshot first, then changes, at most one list per interval. While the reader is slow, changes are merged and
    * nothing queues up. Ends with UnauthenticatedError when the token expires, and with UnavailableError if the first
-   * read of the database fails. Each event waits for its account's turn.
+   * read of the database fails. Each event waits for its turn.
    */
-  watch({ accountId, apiKeyIds, until, weight = unknownWeight }: WatchOptions): Watcher {
+  watch({ accountId, apiKeyIds, until, turn = () => undefined }: WatchOptions): Watcher {
     return new Watcher({
       clock: this.#clock,
       intervalMs: this.#intervalMs,
       apiKeyIds,
       until,
       join: (wake) => this.#join(accountId, wake),
-      turn: (apiKeys) => this.#shares.turn(accountId, weight.besides + weight.perApiKey * apiKeys),
+      turn,
     })
   }
 
@@ -198,7 +189,7 @@ export class LiveUsage {
 
   /** Subscribes before the hub's first read, so that no count falls between the two. */
   #openHub(accountId: string): { hub: AccountHub; unsubscribe: () => void } {
-    const readUsage = (month: Month) => readAllPages(this.#store, this.#shares, accountId, month)
+    const readUsage = (month: Month) => readAllPages(this.#store, this.#statement, accountId, month)
     const hub = new AccountHub(readUsage, this.#clock, this.#rereads)
     const unsubscribe = this.#subscribe(accountTopic(accountId), (message) => hub.receive(message))
     const entry = { hub, unsubscribe }

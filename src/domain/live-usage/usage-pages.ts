@@ -1,6 +1,5 @@
 import { fixedLimits } from '../../limits.ts'
 import type { Month } from '../month.ts'
-import type { AccountShares } from './account-shares.ts'
 import type { ApiKeyCount } from './event-bus.ts'
 
 /** An account's counts for one month, without its removed keys. */
@@ -22,6 +21,9 @@ export interface LiveUsageStore {
   readUsage(accountId: string, month: Month, page: KeyPage): Promise<UsageSnapshot>
 }
 
+/** Runs a statement for an account as soon as it may use a database connection. */
+export type RunStatement = <T>(accountId: string, run: () => Promise<T>) => Promise<T>
+
 const { rereadPageKeys } = fixedLimits
 
 /**
@@ -30,14 +32,14 @@ const { rereadPageKeys } = fixedLimits
  */
 export async function readAllPages(
   store: LiveUsageStore,
-  shares: Pick<AccountShares, 'statement'>,
+  statement: RunStatement,
   accountId: string,
   month: Month,
 ): Promise<UsageSnapshot> {
   const apiKeys: ApiKeyCount[] = []
   for (;;) {
     const page = { after: apiKeys.at(-1)?.apiKeyId ?? null, most: rereadPageKeys }
-    const usage = await shares.statement(accountId, () => store.readUsage(accountId, month, page))
+    const usage = await statement(accountId, () => store.readUsage(accountId, month, page))
     apiKeys.push(...usage.apiKeys)
     // Counts only grow, and a changed plan leads to another read: the last page is the newest.
     if (usage.apiKeys.length < page.most) return { account: usage.account, apiKeys }

@@ -237,6 +237,8 @@ export class GraphQLOverWebSocket {
     const record = new OperationRecord()
     operations.begin(payload, record, admission.begin(principal))
     try {
+      const turn = engine.turnToPrepare(payload.query, principal)
+      if (turn) await turn
       const prepared = engine.prepare(payload as OperationRequest, principal === null)
       if (!('document' in prepared)) return this.#refuse(connection, payload, prepared)
       record.noteOperation(prepared.label)

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
 import { LiveUsage } from '../../../src/domain/live-usage/live-usage.ts'
 import type { LiveUsageStore, UsageSnapshot } from '../../../src/domain/live-usage/usage-pages.ts'
-import { createShares } from '../../support/shares.ts'
 
 /** A store whose reads end when the test says so. */
 class HeldStore implements LiveUsageStore {
@@ -56,7 +55,7 @@ async function watchAll(random = () => 0.5) {
   const liveUsage = new LiveUsage({
     store,
     clock,
-    shares: createShares(),
+    statement: (_, run) => run(),
     intervalMs: 20,
     lateCommitMs: 0,
     random,
