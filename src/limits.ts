@@ -174,6 +174,12 @@ export const fixedLimits = {
    * the counts of all. Half of the connections that customers' operations have by default.
    */
   rereadsAtOnce: 4,
+  /** Keys whose counts one statement reads. */
+  rereadPageKeys: 1_000,
+  /** Keys in one live event. Lists of more take several events. */
+  apiKeysPerEvent: 500,
+  /** Events of an account's current counts that are kept for other subscribers with the same place. */
+  sharedEvents: 16,
   /** Servers spread these reads over this time, because all of them hear of it at once. */
   rereadSpreadMs: 200,
   /**

@@ -11,12 +11,10 @@ import { GraphQLOverWebSocket } from './graphql/over-websocket/server.ts'
 import { createCors } from './http/cors.ts'
 import { Readiness, serveHealth } from './http/health.ts'
 import { HttpServer } from './http/server.ts'
-import { UnsentResponses } from './http/unsent.ts'
-import { fixedLimits } from './limits.ts'
+import { UnsentBytes } from './http/unsent.ts'
 import type { Logger } from './log.ts'
 import { Admission, ownerOf } from './overload/admission.ts'
 import { ConnectionQuota } from './overload/connection-quota.ts'
-import { FairShare } from './overload/fair-share.ts'
 import { clientAreaRoutes } from './pages/client-area.ts'
 import { createGraphiQL, type Explorer } from './pages/graphiql.ts'
 import { createContext } from './schema/context.ts'
@@ -56,12 +54,11 @@ const answeringShare = 0.8
 
 /** Puts the transports together and listens. @throws Node's EADDRINUSE */
 export async function startTransports(options: TransportOptions): Promise<Transports> {
-  const { config, log, clock, database, services, explorer, schema = latchkeySchema } = options
+  const { config, log, clock, services, explorer, schema = latchkeySchema } = options
   const { limits } = config
   const authenticator = createAuthenticator(config.auth, clock)
   const errorMask = createErrorMask({ log, isUnavailable })
-  const fairShare = createFairShare(database)
-  const shareOf = (principal: Principal | null) => fairShare.of(ownerOf(principal))
+  const shareOf = (principal: Principal | null) => services.fairShare.of(ownerOf(principal))
   const engine = new GraphQLEngine({
     schema,
     shareOf,
@@ -76,7 +73,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   })
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))
-  const unsent = new UnsentResponses(limits)
+  const unsent = new UnsentBytes(limits)
   const operationLogLevel: OperationLogLevel = config.production ? 'info' : 'debug'
   const shared = {
     ...{ engine, authenticator, errorMask, admission, connectionQuota, cors },
@@ -116,18 +113,6 @@ export async function startTransports(options: TransportOptions): Promise<Transp
       await Promise.all([stopped, overWebSocket.stop(answerMs, (withinMs - answerMs) / 2)])
     },
   }
-}
-
-/** What all operations but metering share. The pool of an embedded database has one connection. */
-function createFairShare({ connections }: Database): FairShare {
-  const { operationsAtOnce, operationsAtOncePerOwner, connectionsShare, fieldsPerTurn } = fixedLimits
-  return new FairShare({
-    operations: operationsAtOnce,
-    operationsPerOwner: operationsAtOncePerOwner,
-    connections,
-    connectionsPerOwner: Math.max(1, Math.floor(connections * connectionsShare)),
-    workPerTurn: fieldsPerTurn,
-  })
 }
 
 /** Pages of the listed origins, and of the one that embeds the client area. Undefined: any. */

@@ -13,6 +13,7 @@ import type { Context } from '../schema/context.ts'
 import { meteringScope } from '../schema/scope-errors.ts'
 import type { Share } from '../schema/share.ts'
 import { parseDocument, validateDocument, weightOf } from './document-limits.ts'
+import type { EventGate, EventStream } from './event-stream.ts'
 import type { ErrorMask } from './mask-error.ts'
 import { type MaybePromise, PreparedOperation } from './prepared-operation.ts'
 
@@ -40,6 +41,8 @@ export interface OperationRequest {
 /** What GraphQL's own `execute` and `subscribe` take, and the operation that they are of. */
 export interface PreparedArgs extends ExecutionArgs {
   prepared: PreparedOperation
+  /** What the events of a subscription must pass. */
+  gate?: EventGate
 }
 
 /**
@@ -166,8 +169,8 @@ export class GraphQLEngine {
   }
 
   /** Starts a subscription. The errors of its events are not masked yet. */
-  subscribe(args: PreparedArgs): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
-    return args.prepared.subscribe(args)
+  subscribe(args: PreparedArgs): Promise<EventStream | ExecutionResult> {
+    return args.prepared.subscribe(args, args.gate)
   }
 
   #masked(result: ExecutionResult): ExecutionResult {

@@ -1,4 +1,5 @@
 import {
+  createSourceEventStream,
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
@@ -10,7 +11,9 @@ import {
   getVariableValues,
   Kind,
   type OperationDefinitionNode,
-  subscribe,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import { hasScope, type Principal } from '../domain/principal.ts'
@@ -18,6 +21,7 @@ import { operationLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
 import { meteringScope, scopeError } from '../schema/scope-errors.ts'
 import { tooComplex, weightOf } from './document-limits.ts'
+import { type EventGate, EventStream } from './event-stream.ts'
 import { operationLabel } from './operation-log.ts'
 import { checkFor, mayReportEveryError, type VariablesCheck } from './variables.ts'
 
@@ -47,6 +51,8 @@ export class PreparedOperation {
   /** Only for operations that only meter. */
   readonly #contexts: WeakMap<Principal, Context> | undefined
   readonly #mayCompile: boolean = false
+  /** Whether the events of a subscription need more than what their source knows. */
+  #eventsRead: boolean | undefined
   #runs = 0
   #compiled: CompiledQuery['query'] | undefined
 
@@ -89,12 +95,25 @@ export class PreparedOperation {
     return 'data' in result ? this.#withOwnErrors(result) : execute(withMaxErrors(args, check))
   }
 
-  /** Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it. */
-  subscribe(
-    args: ExecutionArgs,
-  ): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+  /**
+   * Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it. Events that need the database are
+   * operations of their owner, like any other; the others have had their turn.
+   * @param gate what its events must pass before they are executed
+   */
+  async subscribe(args: ExecutionArgs, gate: EventGate | undefined): Promise<EventStream | ExecutionResult> {
     const check = checkFor(args.variableValues)
-    return check.isTooLarge ? variablesTooLarge : subscribe(withMaxErrors(args, check))
+    if (check.isTooLarge) return variablesTooLarge
+    const checked = withMaxErrors(args, check)
+    const source = await createSourceEventStream(checked)
+    if (!(Symbol.asyncIterator in source)) return source
+    const { share } = args.contextValue as Context
+    const executeEvent = (event: unknown) => execute({ ...checked, rootValue: event })
+    this.#eventsRead ??= readsDatabase(this.#schema, this.document)
+    return new EventStream(
+      source,
+      this.#eventsRead ? (event) => share.operation(() => executeEvent(event)) : executeEvent,
+      gate,
+    )
   }
 
   /** Whether compiled code may check the variables: it does not stop at any number of errors. */
@@ -159,6 +178,17 @@ function mayPassNull({ variableDefinitions = [] }: OperationDefinitionNode): boo
   return variableDefinitions.some(
     ({ type, defaultValue }) => defaultValue && type.kind !== Kind.NON_NULL_TYPE,
   )
+}
+
+/** Whether the schema marks any field of a valid document as one that reads the database. */
+function readsDatabase(schema: GraphQLSchema, document: DocumentNode): boolean {
+  const typeInfo = new TypeInfo(schema)
+  let reads = false
+  const noteField = () => {
+    if (typeInfo.getFieldDef()?.extensions.readsDatabase) reads = true
+  }
+  visit(document, visitWithTypeInfo(typeInfo, { Field: noteField }))
+  return reads
 }
 
 /** Whether the schema marks every top-level field of the operation as metering. */

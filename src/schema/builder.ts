@@ -26,6 +26,10 @@ const limitNames = {
   [ComplexityErrorKind.Complexity]: `a cost of more than ${cost}`,
 }
 
+/** Why an operation beyond a limit is refused. */
+export const complexityError = (kind: ComplexityErrorKind) =>
+  new QueryTooComplexError(`The operation has ${limitNames[kind]}. Ask for less, or in several operations.`)
+
 /** The scopes that the token lacks. */
 function scopesMissing(failure: AuthFailure): string[] {
   if ('failures' in failure) return failure.failures.flatMap(scopesMissing)
@@ -84,10 +88,7 @@ export const builder = new SchemaBuilder<{
   },
   complexity: {
     limit: { depth, breadth, complexity: cost },
-    complexityError: (kind) =>
-      new QueryTooComplexError(
-        `The operation has ${limitNames[kind]}. Ask for less, or in several operations.`,
-      ),
+    complexityError,
   },
   relay: {
     clientMutationId: 'omit',

@@ -26,7 +26,8 @@ export type ApiKeyUsageRow = UsageRow & { apiKeyId: string; lastCallAt: Date }
 export class Loaders {
   readonly #prisma: PrismaClient
   readonly #histories = new Map<number, DataLoader<string, ApiKeyUsageRow[]>>()
-  readonly #rows = new Map<readonly FieldNode[], DataLoader<string, unknown>>()
+  /** Weak, because a subscription has other nodes for each of its events. */
+  readonly #rows = new WeakMap<readonly FieldNode[], DataLoader<string, unknown>>()
   /** The usage of accounts. */
   readonly accountUsage: DataLoader<MonthOf, AccountUsageRow | null>
   /** The usage of keys. */

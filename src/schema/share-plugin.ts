@@ -44,14 +44,18 @@ export class SharePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapResolve(resolve: Resolver<Types>, field: PothosOutputFieldConfig<Types>): Resolver<Types> {
     if (field.extensions?.metering) return resolve
     if (field.parentType === 'Mutation') return inStatement(resolve)
-    return isListOfObjects(field.type) ? this.#inParts(resolve) : resolve
+    const fieldsInTurn = Number(field.extensions?.fieldsInTurn ?? 0)
+    return isListOfObjects(field.type) ? this.#inParts(resolve, fieldsInTurn) : resolve
   }
 
-  #inParts(resolve: Resolver<Types>): Resolver<Types> {
+  /** @param fieldsInTurn how many fields of the list are resolved in a turn that was taken already */
+  #inParts(resolve: Resolver<Types>, fieldsInTurn: number): Resolver<Types> {
     return (parent, args, context, info) => {
       const { share } = context as { share: Share }
       const inParts = (items: unknown) =>
-        Array.isArray(items) && items.length > 0 ? listInParts(items, this.#fieldsOfItem(info), share) : items
+        Array.isArray(items) && items.length > 0
+          ? listInParts(items, this.#fieldsOfItem(info), fieldsInTurn, share)
+          : items
       const items: unknown = resolve(parent, args, context, info)
       return isThenable(items) ? items.then(inParts) : inParts(items)
     }
@@ -109,10 +113,15 @@ function isList(type: GraphQLOutputType): boolean {
 }
 
 /** The same items; those whose turn comes later are promises. */
-function listInParts(items: readonly unknown[], fieldsPerItem: number, share: Share): unknown[] {
+function listInParts(
+  items: readonly unknown[],
+  fieldsPerItem: number,
+  fieldsInTurn: number,
+  share: Share,
+): unknown[] {
   const itemsPerPart = Math.max(1, Math.floor(fixedLimits.fieldsPerPart / fieldsPerItem))
-  const list: unknown[] = []
-  for (let start = 0; start < items.length; start += itemsPerPart) {
+  const list: unknown[] = items.slice(0, Math.floor(fieldsInTurn / fieldsPerItem))
+  for (let start = list.length; start < items.length; start += itemsPerPart) {
     const part = items.slice(start, start + itemsPerPart)
     const turn = share.turn(part.length * fieldsPerItem)
     for (const item of part) list.push(turn ? turn.then(() => item) : item)

@@ -1,8 +1,10 @@
+import type { LiveUsageEvent } from '../domain/live-usage/count-list.ts'
 import { remainingOf } from '../domain/metering/decision.ts'
 import { addMonths, type Month, monthOf, resetsAt } from '../domain/month.ts'
 import { NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
+import { keyOfEvent } from './event-keys.ts'
 import { globalIdOf } from './global-id.ts'
 import { everApiKeysInScope } from './tenant-scope.ts'
 
@@ -12,6 +14,8 @@ export interface ApiKeyUsageRecord {
   month: Month
   calls: number
   lastCallAt: Date | null
+  /** The live event that it belongs to, if it does. */
+  event?: LiveUsageEvent
 }
 
 /** Calls made by one account in one month. */
@@ -60,16 +64,18 @@ export const ApiKeyUsage = builder.objectRef<ApiKeyUsageRecord>('ApiKeyUsage').i
       type: 'ApiKey',
       description: 'The key.',
       complexity: 2,
+      extensions: { readsDatabase: true },
       // The key may have been removed since its usage was read.
-      resolve: async (query, { apiKeyId }, _args, context, info) => {
-        const loader = context.loaders.rows(info.fieldNodes, (ids) =>
+      resolve: async (query, { apiKeyId, event }, _args, context, info) => {
+        const read = (ids: string[]) =>
           context.prisma.apiKey.findMany({
             ...query,
             where: { id: { in: ids }, ...everApiKeysInScope(context) },
-          }),
-        )
-        const apiKey = await loader.load(apiKeyId)
-        if (apiKey === null) throw new NotFoundError('There is no API key with this id.')
+          })
+        const apiKey = event
+          ? await keyOfEvent(event, apiKeyId, JSON.stringify([everApiKeysInScope(context), query]), read)
+          : await context.loaders.rows(info.fieldNodes, read).load(apiKeyId)
+        if (!apiKey) throw new NotFoundError('There is no API key with this id.')
         return apiKey
       },
     }),
