@@ -16,6 +16,7 @@ import { SqlAccountStore } from './storage/account-store.ts'
 import type { Database, DatabaseServer } from './storage/database.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
+import { refuseSharedSessions } from './storage/pooler.ts'
 import { seedCatalogue, UnknownDefaultPlanError } from './storage/seed.ts'
 import { SqlUsageStore } from './storage/usage-store.ts'
 
@@ -109,14 +110,17 @@ export function createServices(
 
 /**
  * Applies pending migrations and seeds an empty database.
- * @throws UnknownDefaultPlanError; whatever `migrate` and `seedCatalogue` throw
+ * @throws SharedSessionsError, UnknownDefaultPlanError; whatever `migrate` and `seedCatalogue` throw
  */
 export async function prepareDatabase(
-  { catalogue, defaultPlan }: Config,
+  config: Config,
   log: Logger,
   { pool, prisma }: Database,
   services: Services,
 ): Promise<void> {
+  const { catalogue, defaultPlan } = config
+  const server = databaseServerOf(config)
+  if (server) await refuseSharedSessions(server)
   const migrations = await migrate(pool)
   if (migrations.length > 0) log.info({ migrations }, 'migrations applied')
   if (await seedCatalogue(prisma, services.catalogue, catalogue ?? defaultCatalogue))

@@ -74,6 +74,13 @@ const idleTransactionShare = 0.5
 /** A statement waits for locks no longer than this share of its time limit, and says that it was a lock. */
 const lockShare = 0.75
 
+/**
+ * The time limit of a statement, unless the URL has one. It is not given to pg as `statement_timeout`, which is sent when
+ * connecting: PgBouncer refuses that or ignores it.
+ */
+const timeLimit = (url: string, limitMs: number) =>
+  /[?&]statement_timeout=/.test(url) ? '' : `set statement_timeout = ${Math.ceil(limitMs)};`
+
 const lockLimits = (limitMs: number) => `
   set idle_in_transaction_session_timeout = ${Math.ceil(limitMs * idleTransactionShare)};
   set lock_timeout = ${Math.ceil(limitMs * lockShare)}`
@@ -111,9 +118,11 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
       ...shared,
       max: poolSize - maxCommits,
       connectionTimeoutMillis: connectTimeoutMs,
-      statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + answerGraceMs,
-      onConnect: (client) => client.query(`${indexedPlans}; ${lockLimits(statementTimeoutMs)}`),
+      onConnect: (client) =>
+        client.query(
+          `${timeLimit(url, statementTimeoutMs)} ${indexedPlans}; ${lockLimits(statementTimeoutMs)}`,
+        ),
     },
     onIdleError,
   )
@@ -123,9 +132,9 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
       max: maxCommits,
       // The call would have timed out, and an attempt that hangs blocks the next one.
       connectionTimeoutMillis: Math.min(connectTimeoutMs, meterTimeoutMs),
-      statement_timeout: Math.ceil(meterTimeoutMs * meteringShare),
       // Batches have one statement and no open transaction, and use all of their time to wait for an account's row.
-      onConnect: (client) => client.query(meteringPlans),
+      onConnect: (client) =>
+        client.query(`${timeLimit(url, meterTimeoutMs * meteringShare)} ${meteringPlans}`),
     },
     onIdleError,
   )
