@@ -13,7 +13,9 @@ import type { Logger } from './log.ts'
 import { RedisEventBus } from './messaging/redis-event-bus.ts'
 import { defaultCatalogue } from './paths.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
+import { ClockWatch } from './storage/clock-watch.ts'
 import type { Database, DatabaseServer } from './storage/database.ts'
+import { readDurabilityRisk } from './storage/durability.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
 import { refuseSharedSessions } from './storage/pooler.ts'
@@ -129,4 +131,31 @@ export async function prepareDatabase(
     throw new UnknownDefaultPlanError(
       `DEFAULT_PLAN: there is no plan ${JSON.stringify(defaultPlan)} in the database.`,
     )
+}
+
+/**
+ * Logs what weakens the guarantees: settings of the database that let commits get lost, and a clock that differs from
+ * the database's, also later. The embedded database has known settings and the server's clock. Returns what ends this.
+ */
+export async function watchDatabase(
+  log: Logger,
+  clock: Clock,
+  { pool, meteringPool }: Database,
+): Promise<() => void> {
+  if (pool === meteringPool) return () => {}
+  const risk = await readDurabilityRisk(pool)
+  if (risk) {
+    const { consequences, ...settings } = risk
+    log.warn(settings, `the database may lose what it has committed: ${consequences.join('; ')}`)
+  }
+  const clocks = new ClockWatch({
+    pool,
+    clock,
+    onDifference: (serverAheadMs) =>
+      log.warn({ serverAheadMs }, "the server's clock differs from the database's by more than a second"),
+    onAgreement: (serverAheadMs) =>
+      log.info({ serverAheadMs }, "the server's clock agrees with the database's again"),
+  })
+  await clocks.start()
+  return () => clocks.stop()
 }
