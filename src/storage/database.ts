@@ -61,7 +61,8 @@ const meteringPlans = `
 
 /**
  * PostgreSQL's statistics do not know that one account has removed most of its keys. It would expect to find many that
- * are left, and read the whole table instead of the index without removed keys.
+ * are left, and read the whole table instead of the index without removed keys. For that account, pages and searches
+ * take 3 to 8 times as long without this. It costs operators' searches of all accounts, which do read the whole table.
  */
 const indexedPlans = 'set enable_seqscan = off; set jit = off'
 
