@@ -15,9 +15,12 @@ import { RedisEventBus } from './messaging/redis-event-bus.ts'
 import { FairShare } from './overload/fair-share.ts'
 import { defaultCatalogue } from './paths.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
+import { ClockWatch } from './storage/clock-watch.ts'
 import type { Database, DatabaseServer } from './storage/database.ts'
+import { readDurabilityRisk } from './storage/durability.ts'
 import { SqlApiKeyStore } from './storage/key-store.ts'
 import { migrate } from './storage/migrate.ts'
+import { refuseSharedSessions } from './storage/pooler.ts'
 import { seedCatalogue, UnknownDefaultPlanError } from './storage/seed.ts'
 import { SqlUsageStore } from './storage/usage-store.ts'
 
@@ -126,14 +129,17 @@ function createFairShare(connections: number): FairShare {
 
 /**
  * Applies pending migrations and seeds an empty database.
- * @throws UnknownDefaultPlanError; whatever `migrate` and `seedCatalogue` throw
+ * @throws SharedSessionsError, UnknownDefaultPlanError; whatever `migrate` and `seedCatalogue` throw
  */
 export async function prepareDatabase(
-  { catalogue, defaultPlan }: Config,
+  config: Config,
   log: Logger,
   { pool, prisma }: Database,
   services: Services,
 ): Promise<void> {
+  const { catalogue, defaultPlan } = config
+  const server = databaseServerOf(config)
+  if (server) await refuseSharedSessions(server)
   const migrations = await migrate(pool)
   if (migrations.length > 0) log.info({ migrations }, 'migrations applied')
   if (await seedCatalogue(prisma, services.catalogue, catalogue ?? defaultCatalogue))
@@ -142,4 +148,31 @@ export async function prepareDatabase(
     throw new UnknownDefaultPlanError(
       `DEFAULT_PLAN: there is no plan ${JSON.stringify(defaultPlan)} in the database.`,
     )
+}
+
+/**
+ * Logs what weakens the guarantees: settings of the database that let commits get lost, and a clock that differs from
+ * the database's, also later. The embedded database has known settings and the server's clock. Returns what ends this.
+ */
+export async function watchDatabase(
+  log: Logger,
+  clock: Clock,
+  { pool, meteringPool }: Database,
+): Promise<() => void> {
+  if (pool === meteringPool) return () => {}
+  const risk = await readDurabilityRisk(pool)
+  if (risk) {
+    const { consequences, ...settings } = risk
+    log.warn(settings, `the database may lose what it has committed: ${consequences.join('; ')}`)
+  }
+  const clocks = new ClockWatch({
+    pool,
+    clock,
+    onDifference: (serverAheadMs) =>
+      log.warn({ serverAheadMs }, "the server's clock differs from the database's by more than a second"),
+    onAgreement: (serverAheadMs) =>
+      log.info({ serverAheadMs }, "the server's clock agrees with the database's again"),
+  })
+  await clocks.start()
+  return () => clocks.stop()
 }
