@@ -142,6 +142,8 @@ export const fixedLimits = {
    * short.
    */
   requestsPerTurn: 64,
+  /** As many requests as one without a token counts for: its document was never seen before. */
+  anonymousWeight: 8,
   /**
    * Messages that are read from one WebSocket in one turn of the event loop. Node.js would go on reading while there is
    * something to read, and every other client would wait.
@@ -159,7 +161,7 @@ export const fixedLimits = {
    * error: each error quotes the value around it.
    */
   variablesWeight: 4_000_000,
-  /** One WebSocket message of a client that has not sent a valid token. */
+  /** One WebSocket message, or one body, of a client that has not sent a valid token. */
   strangersMessageBytes: 16_384,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,

@@ -57,8 +57,11 @@ export const subscribeFrame = (id, payload) =>
 
 const pong = frame('', { opcode: 10 })
 
-/** How soon an attacker replaces a connection that the server has closed. */
-const reconnectMs = 10
+/**
+ * An attacker opens this many connections a second. The operating system queues new connections in their order, so that
+ * with many more, nobody gets one in time, whatever a server does. Limiting that is up to the proxy in front.
+ */
+const connectionsPerSecond = 500
 
 /** One attack, from the attacker's side: when it ends, and what it has done. */
 export class Attack {
@@ -67,6 +70,7 @@ export class Attack {
   received = 0
   answers = {}
   #endsAtMs
+  #nextConnectionAtMs = performance.now()
 
   constructor(target, seconds) {
     this.target = target
@@ -97,11 +101,17 @@ export class Attack {
   async keepOpen(count, use, { reads = true, allowHalfOpen = false } = {}) {
     const one = async () => {
       while (!this.isOver) {
-        await this.#connection(use, { reads, allowHalfOpen })
-        await delay(reconnectMs)
+        await this.#waitToConnect()
+        if (!this.isOver) await this.#connection(use, { reads, allowHalfOpen })
       }
     }
     await Promise.all(Array.from({ length: count }, one))
+  }
+
+  async #waitToConnect() {
+    const now = performance.now()
+    this.#nextConnectionAtMs = Math.max(this.#nextConnectionAtMs, now) + 1_000 / connectionsPerSecond
+    await delay(Math.min(this.#nextConnectionAtMs - now, this.leftMs))
   }
 
   async #connection(use, { reads, allowHalfOpen }) {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
-import { loadavg } from 'node:os'
+import { loadavg, setPriority } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
@@ -83,6 +83,7 @@ async function carryOut(attack, { databaseUrl, attackMs, sockets, warmupMs, afte
   }
   const server = await startCheckout('.', { databaseUrl, environment, isOutputRead: attack.isOutputRead })
   const { pid } = server.cpu
+  prefer(pid)
   const { origin, hostname: host, port } = new URL(server.url)
   const probe = await startProbe(server)
   await delay(warmupMs)
@@ -105,8 +106,18 @@ async function carryOut(attack, { databaseUrl, attackMs, sockets, warmupMs, afte
   await redis?.stop()
   jwks?.close()
   const measured = { ...seen, did: sumOf(reports), grownMb: peakMb - restedMb, load: loadavg()[0] }
-  if (measured.did.sent + measured.did.connections === 0) throw new Error(`The attack "${attack.name}" did nothing.`)
+  if (measured.did.sent + measured.did.connections === 0)
+    throw new Error(`The attack "${attack.name}" did nothing.`)
   return { ...measured, faults: faultsOf(measured) }
+}
+
+/** Attackers have machines of their own in the real world. Here they, and other users, must not take the server's turn. */
+function prefer(pid) {
+  try {
+    setPriority(pid, -10)
+  } catch {
+    // Only root may.
+  }
 }
 
 function customerToken(account) {

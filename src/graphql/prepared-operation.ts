@@ -14,12 +14,11 @@ import {
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import { hasScope, type Principal } from '../domain/principal.ts'
-import { operationLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
 import { meteringScope, scopeError } from '../schema/scope-errors.ts'
 import { tooComplex } from './document-limits.ts'
 import { operationLabel } from './operation-log.ts'
-import { checkFor, mayReportEveryError, type VariablesCheck } from './variables.ts'
+import { checkFor, mayReportEveryError, tooManyValues, type VariablesCheck } from './variables.ts'
 
 export type MaybePromise<T> = T | Promise<T>
 
@@ -138,7 +137,7 @@ export class PreparedOperation {
 }
 
 const variablesTooLarge: ExecutionResult = {
-  errors: [tooComplex(`has more than ${operationLimits.variableValues} values in its variables`)],
+  errors: [tooComplex(tooManyValues)],
 }
 
 function withMaxErrors(args: ExecutionArgs, { maxErrors }: VariablesCheck): ExecutionArgs {
