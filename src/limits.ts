@@ -167,6 +167,8 @@ export const fixedLimits = {
   unsentBytes: 65_536,
   /** Requests in flight on one connection. With as many, it is not read from. */
   requestsPerConnection: 64,
+  /** Node.js reads 64 KB at once, which hold thousands of requests. With as many in flight, the connection is closed. */
+  pipelinedRequests: 256,
   /** Bytes of the log that wait for standard output. Further lines are dropped and counted. */
   logBufferBytes: 4_194_304,
   /** Characters of a line of the log. A longer one is cut: its texts and lists to the next two limits. */

@@ -45,8 +45,11 @@ export function checkFor(variables: Record<string, unknown> | null | undefined):
 
 const [quote, backslash, comma, bracket, brace] = [...'"\\,[{'].map((sign) => sign.charCodeAt(0))
 
-/** Each value has a comma before it or is the first one in brackets, and brackets are values too. */
-const mostSigns = 2 * operationLimits.variableValues
+/**
+ * Each value has a comma before it or is the first one in brackets, and brackets are values too. Some more belong to the
+ * request around the variables.
+ */
+const mostSigns = 2 * operationLimits.variableValues + 100
 
 /**
  * Whether a text of JSON has so many values that no operation with them is executed. Finding that out takes a few
