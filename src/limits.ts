@@ -150,6 +150,8 @@ export const fixedLimits = {
    * short.
    */
   requestsPerTurn: 64,
+  /** As many requests as one without a token counts for: its document was never seen before. */
+  anonymousWeight: 8,
   /**
    * Messages that are read from one WebSocket in one turn of the event loop. Node.js would go on reading while there is
    * something to read, and every other client would wait.
@@ -187,12 +189,14 @@ export const fixedLimits = {
    * error: each error quotes the value around it.
    */
   variablesWeight: 4_000_000,
-  /** One WebSocket message of a client that has not sent a valid token. */
+  /** One WebSocket message, or one body, of a client that has not sent a valid token. */
   strangersMessageBytes: 16_384,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
   /** Requests in flight on one connection. With as many, it is not read from. */
   requestsPerConnection: 64,
+  /** Node.js reads 64 KB at once, which hold thousands of requests. With as many in flight, the connection is closed. */
+  pipelinedRequests: 256,
   /** Bytes of the log that wait for standard output. Further lines are dropped and counted. */
   logBufferBytes: 4_194_304,
   /** Characters of a line of the log. A longer one is cut: its texts and lists to the next two limits. */

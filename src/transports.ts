@@ -10,11 +10,13 @@ import { GraphQLOverHttp } from './graphql/over-http.ts'
 import { GraphQLOverWebSocket } from './graphql/over-websocket/server.ts'
 import { createCors } from './http/cors.ts'
 import { Readiness, serveHealth } from './http/health.ts'
-import { HttpServer } from './http/server.ts'
+import { HttpServer, type Route } from './http/server.ts'
 import { UnsentBytes } from './http/unsent.ts'
+import { fixedLimits } from './limits.ts'
 import type { Logger } from './log.ts'
 import { Admission, ownerOf } from './overload/admission.ts'
 import { ConnectionQuota } from './overload/connection-quota.ts'
+import { Turns } from './overload/turns.ts'
 import { clientAreaRoutes } from './pages/client-area.ts'
 import { createGraphiQL, type Explorer } from './pages/graphiql.ts'
 import { createContext } from './schema/context.ts'
@@ -74,6 +76,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))
   const unsent = new UnsentBytes(limits)
+  const turns = new Turns(fixedLimits.requestsPerTurn)
   const operationLogLevel: OperationLogLevel = config.production ? 'info' : 'debug'
   const shared = {
     ...{ engine, authenticator, errorMask, admission, connectionQuota, cors },
@@ -81,6 +84,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   }
   const overHttp = new GraphQLOverHttp({
     ...shared,
+    turns,
     explorer: config.graphiql ? createGraphiQL(explorer) : undefined,
   })
   const overWebSocket = new GraphQLOverWebSocket(shared)
@@ -89,9 +93,11 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   const http = new HttpServer({
     routes: [
       { path: '/graphql', serve: overHttp.serve },
-      { path: '/health', serve: serveHealth },
-      { path: '/ready', serve: readiness.serve },
-      ...(config.clientArea ? await clientAreaRoutes(clientAreaOptionsOf(options)) : []),
+      ...[
+        { path: '/health', serve: serveHealth },
+        { path: '/ready', serve: readiness.serve },
+        ...(config.clientArea ? await clientAreaRoutes(clientAreaOptionsOf(options)) : []),
+      ].map((route) => inTurn(route, turns)),
     ],
     cors,
     log,
@@ -111,6 +117,17 @@ export async function startTransports(options: TransportOptions): Promise<Transp
       const stopped = http.stop(answerMs)
       overHttp.endStreams()
       await Promise.all([stopped, overWebSocket.stop(answerMs, (withinMs - answerMs) / 2)])
+    },
+  }
+}
+
+/** Serves a route in turns. GraphQL takes its own, once it has read a body. */
+function inTurn(route: Route, turns: Turns): Route {
+  return {
+    ...route,
+    async serve(request, response, path) {
+      await turns.take(request.socket)
+      if (!response.destroyed) await route.serve(request, response, path)
     },
   }
 }

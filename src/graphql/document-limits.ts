@@ -111,11 +111,14 @@ function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && error.message.includes('call stack')
 }
 
-/** The error for an operation beyond a limit. `reason` continues "The operation". */
+/** Refuses an operation beyond a limit. `reason` continues "The operation". */
+export function tooComplexError(reason: string): QueryTooComplexError {
+  return new QueryTooComplexError(`The operation ${reason}. Ask for less, or in several operations.`)
+}
+
+/** The same as an error of GraphQL. */
 export function tooComplex(reason: string): GraphQLError {
-  const originalError = new QueryTooComplexError(
-    `The operation ${reason}. Ask for less, or in several operations.`,
-  )
+  const originalError = tooComplexError(reason)
   return new GraphQLError(originalError.message, {
     originalError,
     extensions: { code: originalError.code },

@@ -17,13 +17,12 @@ import {
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import { hasScope, type Principal } from '../domain/principal.ts'
-import { operationLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
 import { meteringScope, scopeError } from '../schema/scope-errors.ts'
 import { tooComplex, weightOf } from './document-limits.ts'
 import { type EventGate, EventStream } from './event-stream.ts'
 import { operationLabel } from './operation-log.ts'
-import { checkFor, mayReportEveryError, type VariablesCheck } from './variables.ts'
+import { checkFor, mayReportEveryError, tooManyValues, type VariablesCheck } from './variables.ts'
 
 export type MaybePromise<T> = T | Promise<T>
 
@@ -163,7 +162,7 @@ export class PreparedOperation {
 }
 
 const variablesTooLarge: ExecutionResult = {
-  errors: [tooComplex(`has more than ${operationLimits.variableValues} values in its variables`)],
+  errors: [tooComplex(tooManyValues)],
 }
 
 function withMaxErrors(args: ExecutionArgs, { maxErrors }: VariablesCheck): ExecutionArgs {

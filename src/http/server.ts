@@ -117,6 +117,8 @@ export class HttpServer {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
+    // What a connection had sent before it was closed is still parsed.
+    if (request.socket.destroyed) return
     this.connections.begin(response)
     this.#options.unsent.add(response)
     response.once('close', () => {

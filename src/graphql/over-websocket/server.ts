@@ -101,7 +101,13 @@ export class GraphQLOverWebSocket {
     const { limits, engine, unsent } = options
     this.#frames = new Frames(unsent)
     this.#refusals = new RefusalLog(options.log, options.operationLogLevel)
-    this.#sockets = new WebSocketServer({ noServer: true, maxPayload: limits.frameBytes, handleProtocols })
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: limits.frameBytes,
+      handleProtocols,
+      // The connection answers pings, and not each of many.
+      autoPong: false,
+    })
     this.#sockets.on('wsClientError', (_error, tcp) => refuseConnection(tcp, invalidHandshake))
     this.#tooManyOperations = new OverloadedError(
       `This WebSocket has ${limits.operations} operations in flight, as many as it may have.`,
