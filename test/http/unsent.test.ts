@@ -101,6 +101,16 @@ it('takes no more requests from clients that pipeline without reading the answer
   expect(answered).toBeLessThan(3 * 2_100)
 })
 
+it('closes a connection with 256 requests in flight, and serves nothing that came with them', async () => {
+  let asked = 0
+  const { server, open } = await serve(() => void asked++)
+  const socket = open()
+  socket.write(get().repeat(2_000))
+  await once(socket, 'close')
+  await inFlight(server, 0)
+  expect(asked).toBe(fixedLimits.pipelinedRequests)
+})
+
 it('releases every request of a client that pipelines and disconnects', async () => {
   const closed: ServerResponse[] = []
   const { server, open } = await serve(

@@ -79,6 +79,8 @@ export class Connection {
   /** What the last ping said that has not been answered. */
   #pingToAnswer: Buffer | undefined
   #isBehind = false
+  /** Whether nothing more is read. */
+  #isAbandoned = false
   #behindUntilMs = 0
 
   constructor(options: ConnectionOptions) {
@@ -147,10 +149,10 @@ export class Connection {
 
   /** Closes the connection without reading what the client is still sending. It has a moment to read why. */
   #closeUnread(): void {
-    const { tcp } = this.#options
+    const { socket, tcp } = this.#options
     this.close(messageTooBig)
-    tcp.removeAllListeners('data')
-    tcp.pause()
+    this.#isAbandoned = true
+    socket.pause()
     tcp.end()
     setTimeout(() => tcp.destroy(), readReasonMs).unref()
   }
@@ -232,6 +234,7 @@ export class Connection {
 
   #readOn(): void {
     const { socket } = this.#options
+    if (this.#isAbandoned) return
     if (socket.isPaused && this.#messagesInTurn < messagesPerTurn && socket.bufferedAmount < unsentBytes)
       socket.resume()
   }

@@ -172,6 +172,7 @@ export class GraphQLOverWebSocket {
     for (const connection of this.#connections) connection.close(goingAway, 'Going away')
     await closed
     clearTimeout(disconnect)
+    this.#refusals.flush()
   }
 
   #refusalOfHandshake(request: IncomingMessage) {
