@@ -57,7 +57,7 @@ export const limitSettings = {
   waitingCalls: { setting: 'MAX_WAITING_CALLS', least: 1, most: 1_000_000, byDefault: 20_000 },
   /** The estimated wait above which operations are refused. */
   waitMs: { setting: 'MAX_WAIT_MS', least: 10, most: 60_000, byDefault: 250 },
-  /** Operations that wait for their turn; those that meter and subscriptions do not count. */
+  /** Operations in flight, most of which wait; those that meter and subscriptions do not count. */
   waitingQueries: { setting: 'MAX_WAITING_QUERIES', least: 1, most: 100_000, byDefault: 1_000 },
   /** Keys that customers add to one account within an hour, on all servers together. */
   addedApiKeysPerHour: { setting: 'MAX_ADDED_API_KEYS_PER_HOUR', least: 1, most: 1_000_000, byDefault: 600 },
@@ -78,12 +78,17 @@ export const operationLimits = {
   tokens: 10_000,
   /** The same without a bearer token. GraphiQL's query for the schema has about 400. */
   anonymousTokens: 1_000,
+  /** Fields, fragments and spreads of all operations of a document, as they are written. */
+  selections: 1_000,
   /** Fragments count wherever they are spread. */
   aliases: 300,
   directives: 50,
   depth: 12,
   breadth: 300,
-  /** Rows of a list count as often as the list may have them. */
+  /**
+   * A field costs 1, with a statement of its own 10, and in a list as often as there may be rows: `first` or `last`, the
+   * ids given, the months asked for, or else an estimate.
+   */
   cost: 10_000,
   /** Characters of an alias. A response repeats it for every row of a list. */
   aliasLength: 128,
