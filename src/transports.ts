@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { GraphQLSchema } from 'graphql'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { type Clock, elapsedMs } from './clock.ts'
@@ -76,7 +77,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))
   const unsent = new UnsentBytes(limits)
-  const turns = new Turns(fixedLimits.requestsPerTurn)
+  const turns = new Turns<Socket>(fixedLimits.requestsPerTurn)
   const operationLogLevel: OperationLogLevel = config.production ? 'info' : 'debug'
   const shared = {
     ...{ engine, authenticator, errorMask, admission, connectionQuota, cors },
@@ -122,7 +123,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
 }
 
 /** Serves a route in turns. GraphQL takes its own, once it has read a body. */
-function inTurn(route: Route, turns: Turns): Route {
+function inTurn(route: Route, turns: Turns<Socket>): Route {
   return {
     ...route,
     async serve(request, response, path) {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { hasScope, type Principal } from '../domain/principal.ts'
 import { InvalidInputError, LatchkeyError, OverloadedError, UnavailableError } from '../errors.ts'
@@ -23,7 +24,7 @@ export interface GraphQLOverHttpOptions {
   admission: Admission
   connectionQuota: ConnectionQuota
   unsent: UnsentBytes
-  turns: Turns
+  turns: Turns<Socket>
   limits: Pick<Limits, 'requests' | 'bodyBytes'>
   log: Logger
   operationLogLevel: OperationLogLevel

@@ -1,3 +1,6 @@
+import { RoundRobin } from './round-robin.ts'
+import { Turns } from './turns.ts'
+
 export interface FairShareOptions {
   /** Operations that are executed at the same time. */
   operations: number
@@ -22,17 +25,12 @@ export interface FairShareOptions {
 export class FairShare {
   readonly #operations: FairSlots
   readonly #connections: FairSlots
-  readonly #workPerTurn: number
-  readonly #work = new RoundRobin<Work>()
-  /** What may still be done in this turn. */
-  #workLeft: number
-  #isTurnScheduled = false
+  readonly #turns: Turns<string>
 
   constructor(options: FairShareOptions) {
     this.#operations = new FairSlots(options.operations, options.operationsPerOwner)
     this.#connections = new FairSlots(options.connections, options.connectionsPerOwner)
-    this.#workPerTurn = options.workPerTurn
-    this.#workLeft = options.workPerTurn
+    this.#turns = new Turns(options.workPerTurn)
   }
 
   /** Executes an operation as soon as a slot is free. */
@@ -52,34 +50,12 @@ export class FairShare {
    * owner may use it
    */
   turn(owner: string, weight: number): Promise<void> | undefined {
-    this.#scheduleTurn()
-    if (this.#workLeft > 0 && this.#work.size === 0) {
-      this.#workLeft -= weight
-      return undefined
-    }
-    return new Promise((begin) => this.#work.add(owner, { begin, weight }))
+    return this.#turns.take(owner, weight)
   }
 
   /** What one owner may use. */
   of(owner: string): OwnersShare {
     return new OwnersShare(this, owner)
-  }
-
-  #scheduleTurn(): void {
-    if (this.#isTurnScheduled) return
-    this.#isTurnScheduled = true
-    setImmediate(() => {
-      this.#isTurnScheduled = false
-      this.#workLeft = this.#workPerTurn
-      if (this.#work.size === 0) return
-      this.#scheduleTurn()
-      while (this.#workLeft > 0) {
-        const next = this.#work.take()
-        if (!next) return
-        this.#workLeft -= next.weight
-        next.begin()
-      }
-    })
   }
 }
 
@@ -112,15 +88,10 @@ export class OwnersShare {
   }
 }
 
-interface Work {
-  begin: () => void
-  weight: number
-}
-
 /** A number of slots, of which each owner may hold a share. */
 class FairSlots {
   readonly #perOwner: number
-  readonly #waiting = new RoundRobin<() => void>()
+  readonly #waiting = new RoundRobin<string, () => void>()
   readonly #held = new Map<string, number>()
   #free: number
 
@@ -152,45 +123,10 @@ class FairSlots {
     if (left > 0) this.#held.set(owner, left)
     else this.#held.delete(owner)
     while (this.#free > 0) {
-      const next = this.#waiting.takeFrom(this.#mayHold)
+      const next = this.#waiting.take(this.#mayHold)
       if (!next) return
       this.#hold(next.owner)
       next.item()
     }
-  }
-}
-
-/** First in, first out for each owner, and the owners one after the other. */
-class RoundRobin<T> {
-  /** In the order in which the owners are served. None is empty. */
-  readonly #queues = new Map<string, T[]>()
-  #size = 0
-
-  get size(): number {
-    return this.#size
-  }
-
-  add(owner: string, item: T): void {
-    const queue = this.#queues.get(owner)
-    if (queue) queue.push(item)
-    else this.#queues.set(owner, [item])
-    this.#size++
-  }
-
-  take(): T | undefined {
-    return this.takeFrom(() => true)?.item
-  }
-
-  /** The next item of the first owner that may be served. That owner then comes last. */
-  takeFrom(mayServe: (owner: string) => boolean): { owner: string; item: T } | undefined {
-    for (const [owner, queue] of this.#queues) {
-      if (!mayServe(owner)) continue
-      const item = queue.shift() as T
-      this.#size--
-      this.#queues.delete(owner)
-      if (queue.length > 0) this.#queues.set(owner, queue)
-      return { owner, item }
-    }
-    return undefined
   }
 }

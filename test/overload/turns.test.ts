@@ -4,7 +4,7 @@ import { Turns } from '../../src/overload/turns.ts'
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** Requests that proceed when it is their turn. Each notes its name in `served`. */
-function requests(turns: Turns) {
+function requests(turns: Turns<object>) {
   const served: string[] = []
   return {
     served,
@@ -16,7 +16,7 @@ function requests(turns: Turns) {
 }
 
 it('a turn of the event loop serves no more requests than it may', async () => {
-  const { served, begin } = requests(new Turns(2))
+  const { served, begin } = requests(new Turns<object>(2))
   const all = Promise.all(['1', '2', '3', '4', '5'].map((name) => begin({}, name)))
   await nextTurn()
   expect(served.slice(0, 2)).toEqual(['1', '2'])
@@ -26,7 +26,7 @@ it('a turn of the event loop serves no more requests than it may', async () => {
 })
 
 it('a connection with many requests does not delay those of others', async () => {
-  const { served, begin } = requests(new Turns(2))
+  const { served, begin } = requests(new Turns<object>(2))
   const [flood, other] = [{}, {}]
   const all = Array.from({ length: 100 }, (_, i) => begin(flood, `flood ${i}`))
   all.push(begin(other, 'other'))
@@ -38,7 +38,7 @@ it('a connection with many requests does not delay those of others', async () =>
 })
 
 it('a request with more weight counts for several', async () => {
-  const turns = new Turns(10)
+  const turns = new Turns<object>(10)
   expect(turns.take({}, 8)).toBeUndefined()
   expect(turns.take({}, 8)).toBeUndefined()
   const waiting = turns.take({})
