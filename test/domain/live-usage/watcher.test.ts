@@ -54,6 +54,22 @@ describe('a watcher', () => {
     liveUsage.close()
   })
 
+  it('waits for its turn, for as many keys as the account has, and then takes the newest counts', async () => {
+    const { store, liveUsage } = liveUsageWith(new TestClock())
+    const turns: { apiKeys: number; begin: () => void }[] = []
+    const turn = (apiKeys: number) => new Promise<void>((begin) => turns.push({ apiKeys, begin }))
+    const watcher = liveUsage.watch({ accountId: 'account', turn })
+    const first = watcher.next()
+    await expect.poll(() => turns.length).toBe(1)
+    store.calls = 7
+    const other = liveUsage.watch({ accountId: 'account' })
+    expect((await other.next()).value).toMatchObject({ account: { calls: 7 } })
+    expect(turns.map(({ apiKeys }) => apiKeys)).toEqual([1])
+    turns[0]?.begin()
+    expect((await first).value).toMatchObject({ snapshot: true, account: { calls: 7 } })
+    liveUsage.close()
+  })
+
   it('sees the new month without a call, all of 500 accounts', async () => {
     const clock = new TestClock(new Date('2027-01-31T23:59:59.800Z'))
     const { liveUsage } = liveUsageWith(clock)

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SendGate } from '../../../src/graphql/over-websocket/send-gate.ts'
+import { fixedLimits } from '../../../src/limits.ts'
 import { startApp, type TestApp } from '../../support/app.ts'
 import { TestClock } from '../../support/clock.ts'
 import { type Customer, createCustomer } from '../../support/customer.ts'
-import { closeOf, liveUsageDocument, openRawConnection } from '../../support/websocket.ts'
+import { closeOf, liveUsageDocument, openRawConnection, type RawConnection } from '../../support/websocket.ts'
 
 /** A clock that calls back those who wait for the same instant in the opposite order. */
 class OppositeClock extends TestClock {
@@ -65,6 +66,41 @@ describe('a WebSocket with subscriptions', () => {
     await receiveFrom(left)
     connection.socket.close()
     await once(connection.socket, 'close')
+  })
+
+  it('is sent an event that needs the database when its account may execute an operation, and the others at once', async () => {
+    const connections = await Promise.all(
+      ['calls', 'apiKey { note }'].map(async (field) => {
+        const connection = await (await openRawConnection(app)).init(customer.token)
+        const query = `subscription { liveUsage { apiKeys { ${field} } } }`
+        connection.send({ type: 'subscribe', id: field, payload: { query } })
+        expect(await connection.next()).toMatchObject({ type: 'next' })
+        return connection
+      }),
+    )
+    const [light, heavy] = connections as [RawConnection, RawConnection]
+    let free = () => {}
+    const held = new Promise<void>((resolve) => {
+      free = resolve
+    })
+    const owner = `account ${customer.externalId}`
+    const { fairShare, liveUsage, accounts } = app.services
+    for (let slot = 0; slot < fixedLimits.operationsAtOncePerOwner; slot++)
+      void fairShare.operation(owner, () => held)
+    liveUsage.accountChanged(await accounts.findOrCreate(customer.externalId))
+    let isLate = true
+    const late = heavy.next().finally(() => {
+      isLate = false
+    })
+    expect(await light.next()).toMatchObject({ type: 'next' })
+    // What comes after the event that is held back.
+    light.send({ type: 'ping' })
+    heavy.socket.ping()
+    await Promise.all([light.next(), once(heavy.socket, 'pong')])
+    expect(isLate).toBe(true)
+    free()
+    expect(await late).toMatchObject({ type: 'next' })
+    for (const { socket } of connections) socket.terminate()
   })
 
   it('refuses a selection that costs too much for an event before it sends any', async () => {
