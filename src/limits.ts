@@ -169,6 +169,8 @@ export const fixedLimits = {
   fieldsPerPart: 100,
   /** Characters of a document that take about as long to parse and validate as a field to resolve. */
   charactersPerField: 50,
+  /** Fields that take about as long to resolve as the server has to do for a statement. */
+  fieldsPerStatement: 50,
   /** Rows that one statement reads for many objects at once. */
   rowsPerStatement: 1_000,
   /**

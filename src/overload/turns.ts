@@ -28,7 +28,7 @@ export class Turns<Owner> {
   /** What to await before the work begins, in a later turn; undefined where it may be done at once. */
   take(owner: Owner, weight = 1): Promise<void> | undefined {
     this.#schedule()
-    if (this.#left > 0 && this.#waiting.isEmpty) {
+    if (this.#left > 0 && this.#waiting.size === 0) {
       this.#left -= weight
       return undefined
     }
@@ -41,7 +41,7 @@ export class Turns<Owner> {
     setImmediate(() => {
       this.#isScheduled = false
       this.#left = this.#perTurn
-      if (this.#waiting.isEmpty) return
+      if (this.#waiting.size === 0) return
       this.#schedule()
       this.#serve()
     })
