@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { SavedAccount } from '../domain/accounts.ts'
 import { externalIdRule, lineOfText } from '../domain/text.ts'
 import { InvalidInputError, NotFoundError } from '../errors.ts'
-import { listLimits } from '../limits.ts'
+import { listLimits, statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 import { globalIdOf } from './global-id.ts'
 import { accountInScope } from './tenant-scope.ts'
@@ -33,6 +33,7 @@ function accountPayload<Payload extends { accountId: string }>(name: string, des
     t.prismaField({
       type: 'Account',
       description: 'The account after the change.',
+      complexity: statementCost,
       resolve: (query, { accountId }, _args, context) =>
         context.prisma.account.findUniqueOrThrow({ ...query, where: accountInScope(accountId, context) }),
     }),
@@ -54,6 +55,7 @@ builder.mutationField('saveAccount', (t) =>
     type: SaveAccountPayload,
     description: 'Create an account, or change its name and plan. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError], union: { name: 'SaveAccountResult' } },
     args: {
       input: t.arg({
@@ -97,6 +99,7 @@ builder.mutationField('saveAccounts', (t) =>
     description:
       'Create many accounts, or change their names and plans: all of them, or none if one is refused. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError], union: { name: 'SaveAccountsResult' } },
     args: {
       input: t.arg({
@@ -127,6 +130,7 @@ builder.mutationField('setAccountSuspended', (t) =>
     description:
       'Suspend an account, or end that. Every call of a suspended account’s keys is refused; nothing else changes. Applies to every call that begins after this mutation returns. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'SetAccountSuspendedResult' } },
     args: {
       input: t.arg({
@@ -168,6 +172,7 @@ builder.mutationField('removeAccount', (t) =>
     description:
       'Remove an account with its keys and usage, for good. Its keys are refused at once. A token that still names the account creates it anew. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'RemoveAccountResult' } },
     args: {
       input: t.arg({ type: RemoveAccountInput, required: true, description: 'The account to remove.' }),

@@ -1,4 +1,5 @@
 import { externalIdRule } from '../domain/text.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 import { containing, pageByComparison, pageCost, pageRule } from './connection.ts'
 import type { Context } from './context.ts'
@@ -50,6 +51,7 @@ export const Account = builder.prismaNode('Account', {
     }),
     apiKeysRemaining: t.int({
       description: 'How many more keys the plan allows; never negative.',
+      complexity: statementCost,
       authScopes: ({ id }, _args, context) => ({ scope: scopeToRead(context, id) }),
       select: { id: true, plan: { select: { maxApiKeys: true } } },
       // Not Prisma's `_count`, which counts the keys of all accounts.
@@ -62,6 +64,7 @@ export const Account = builder.prismaNode('Account', {
       type: AccountUsage,
       description: "Calls made with all of the account's keys in one month, removed keys included.",
       args: { month: t.arg({ type: 'Month', description: 'The month; the current one if left out.' }) },
+      complexity: 2,
       select: { id: true, plan: { select: { monthlyCallQuota: true } } },
       resolve: ({ id, plan }, { month }, context) => accountUsage(id, plan.monthlyCallQuota, month, context),
     }),
@@ -82,6 +85,7 @@ const Viewer = builder.objectRef<NonNullable<Context['principal']>>('Viewer').im
       type: 'Account',
       nullable: true,
       description: "The viewer's own account; null for operators and gateways.",
+      complexity: statementCost,
       authScopes: { scope: 'keys:read' },
       resolve: (query, _viewer, _args, context) =>
         context.ownAccountId === null
@@ -108,6 +112,7 @@ builder.queryField('account', (t) =>
     type: 'Account',
     nullable: true,
     description: "The viewer's own account. Operators name any account by its external id.",
+    complexity: statementCost,
     authScopes: { scope: 'keys:read' },
     args: {
       externalId: t.arg.string({

@@ -2,6 +2,7 @@ import { apiCallRule } from '../domain/catalogue.ts'
 import { searchRule } from '../domain/text.ts'
 import { InvalidInputError, NotFoundError } from '../errors.ts'
 import { ApiCallKind as apiCallKinds } from '../generated/prisma/client.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 import { globalIdOf } from './global-id.ts'
 import { RateLimit, RateLimitInput, rateLimitColumns, rateLimitOf } from './rate-limit.ts'
@@ -55,7 +56,7 @@ builder.queryField('apiCalls', (t) =>
     type: ['ApiCall'],
     description: 'The catalogue of API calls.',
     authScopes: { scope: 'keys:read' },
-    complexity: { field: 1, multiplier: 50 },
+    complexity: { field: statementCost, multiplier: 50 },
     args: {
       category: t.arg.string({
         validate: searchRule.nullish(),
@@ -113,6 +114,7 @@ const SaveApiCallPayload = builder.objectRef<{ apiCallId: string }>('SaveApiCall
     apiCall: t.prismaField({
       type: 'ApiCall',
       description: 'The API call after the change.',
+      complexity: statementCost,
       resolve: (query, { apiCallId }, _args, { prisma }) =>
         prisma.apiCall.findUniqueOrThrow({ ...query, where: { id: apiCallId } }),
     }),
@@ -124,6 +126,7 @@ builder.mutationField('saveApiCall', (t) =>
     type: SaveApiCallPayload,
     description: 'Create or change an API call in the catalogue. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError], union: { name: 'SaveApiCallResult' } },
     args: {
       input: t.arg({
@@ -157,6 +160,7 @@ builder.mutationField('removeApiCall', (t) =>
     description:
       'Remove an API call that no key is restricted to. InvalidInput names some of the keys that are. Calls to it are refused from then on. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'RemoveApiCallResult' } },
     args: {
       input: t.arg({ type: RemoveApiCallInput, required: true, description: 'The API call to remove.' }),

@@ -1,6 +1,7 @@
 import { accessOf, restrictionsOf } from '../domain/access.ts'
 import { expiryRule, monthlyCallLimitRule, noteRule } from '../domain/keys.ts'
 import { ApiKeyLimitReachedError, InvalidInputError, NotFoundError } from '../errors.ts'
+import { statementCost } from '../limits.ts'
 import { ApiKeyAccessInput } from './api-key-access.ts'
 import { apiKeyPayload, issuedApiKeyPayload, keyIdDescription } from './api-key-payloads.ts'
 import { builder } from './builder.ts'
@@ -47,6 +48,7 @@ builder.mutationField('addApiKey', (t) =>
     description:
       'Add a key, if the plan allows one more. How many keys a customer may add within an hour is limited: beyond it, InvalidInput says when to try again.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: {
       types: [ApiKeyLimitReachedError, InvalidInputError, NotFoundError],
       union: { name: 'AddApiKeyResult' },
@@ -78,6 +80,7 @@ builder.mutationField('setApiKeyNote', (t) =>
     type: apiKeyPayload('SetApiKeyNotePayload', 'The note was set or cleared.'),
     description: 'Add, change or clear the note on a key. A null or blank note clears it.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'SetApiKeyNoteResult' } },
     args: {
       input: t.arg({ type: SetApiKeyNoteInput, required: true, description: 'The key and its note.' }),
@@ -104,6 +107,7 @@ builder.mutationField('configureApiKeyAccess', (t) =>
     description:
       'Set what a key may call, what it may touch and where it may be used from. Applies to every call that begins after this mutation returns.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'ConfigureApiKeyAccessResult' } },
     args: {
       input: t.arg({
@@ -157,6 +161,7 @@ builder.mutationField('removeApiKey', (t) =>
     type: RemoveApiKeyPayload,
     description: "Remove a key. It is refused at once; its past calls stay in the account's usage.",
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [NotFoundError], union: { name: 'RemoveApiKeyResult' } },
     args: { input: t.arg({ type: RemoveApiKeyInput, required: true, description: 'The key to remove.' }) },
     resolve: async (_root, { input }, context) => {

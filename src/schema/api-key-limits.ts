@@ -1,5 +1,6 @@
 import { expiryRule, monthlyCallLimitRule } from '../domain/keys.ts'
 import { InvalidInputError, NotFoundError } from '../errors.ts'
+import { statementCost } from '../limits.ts'
 import { apiKeyPayload, keyIdDescription } from './api-key-payloads.ts'
 import { builder } from './builder.ts'
 import { changesKeys } from './change-scopes.ts'
@@ -21,6 +22,7 @@ builder.mutationField('setApiKeyEnabled', (t) =>
     description:
       'Turn a key off or on again. While it is off, every call is refused; its secret, access and counts stay.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [NotFoundError], union: { name: 'SetApiKeyEnabledResult' } },
     args: {
       input: t.arg({
@@ -55,6 +57,7 @@ builder.mutationField('setApiKeyExpiry', (t) =>
     description:
       'Set when a key expires, or that it never does. An expired key works again when it is given a later expiry.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'SetApiKeyExpiryResult' } },
     args: {
       input: t.arg({
@@ -94,6 +97,7 @@ builder.mutationField('setApiKeyLimits', (t) =>
     description:
       'Set or lift a key’s own limits on its calls. The limits of the plan and of the API call hold besides them.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'SetApiKeyLimitsResult' } },
     args: {
       input: t.arg({

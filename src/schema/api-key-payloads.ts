@@ -1,3 +1,4 @@
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 import { everApiKeysInScope } from './tenant-scope.ts'
 
@@ -8,6 +9,7 @@ export function apiKeyPayload<Payload extends { apiKeyId: string }>(name: string
     t.prismaField({
       type: 'ApiKey',
       description: 'The key after the change.',
+      complexity: statementCost,
       // It may have been removed since by another request.
       resolve: (query, { apiKeyId }, _args, context) =>
         context.prisma.apiKey.findUniqueOrThrow({

@@ -1,6 +1,6 @@
 import { overlapRule } from '../domain/keys.ts'
 import { InvalidInputError, NotFoundError } from '../errors.ts'
-import { keyLimits } from '../limits.ts'
+import { keyLimits, statementCost } from '../limits.ts'
 import { apiKeyPayload, issuedApiKeyPayload, keyIdDescription } from './api-key-payloads.ts'
 import { builder } from './builder.ts'
 import { changesKeys } from './change-scopes.ts'
@@ -30,6 +30,7 @@ builder.mutationField('regenerateApiKey', (t) =>
     description:
       'Replace the secret of a key. Its id, note, access, limits and count stay. Without an overlap the old secret is refused at once, and so is one that an earlier overlap left working.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'RegenerateApiKeyResult' } },
     args: {
       input: t.arg({
@@ -54,6 +55,7 @@ builder.mutationField('revokePreviousSecret', (t) =>
     description:
       'End at once what a re-generation with an overlap left working. Nothing changes if there is no such secret.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [NotFoundError], union: { name: 'RevokePreviousSecretResult' } },
     args: {
       input: t.arg({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { hasScope } from '../domain/principal.ts'
-import { listLimits } from '../limits.ts'
+import { listLimits, statementCost } from '../limits.ts'
 import { ApiKeyAccess } from './api-key-access.ts'
 import { builder } from './builder.ts'
 import { idOf } from './global-id.ts'
@@ -79,13 +79,14 @@ export const ApiKey = builder.prismaNode('ApiKey', {
       type: ApiKeyUsage,
       description: 'Calls made with this key in one month.',
       args: { month: t.arg({ type: 'Month', description: 'The month; the current one if left out.' }) },
+      complexity: 2,
       select: { id: true, monthlyCallLimit: true },
       resolve: (apiKey, { month }, context) => apiKeyUsage(apiKey, month, context),
     }),
     usageHistory: t.field({
       type: [ApiKeyUsage],
       description: 'Calls made with this key month by month, newest first, starting with the current month.',
-      complexity: ({ months }) => ({ field: 1, multiplier: months }),
+      complexity: ({ months }) => ({ field: 2, multiplier: months }),
       args: {
         months: t.arg.int({
           required: true,
@@ -101,8 +102,9 @@ export const ApiKey = builder.prismaNode('ApiKey', {
       type: 'DateTime',
       nullable: true,
       description: 'When the last call with this key was admitted; null if none was.',
-      select: { usage: { select: { lastCallAt: true }, orderBy: { month: 'desc' }, take: 1 } },
-      resolve: ({ usage }) => usage[0]?.lastCallAt ?? null,
+      complexity: 2,
+      select: { id: true },
+      resolve: ({ id }, _args, { loaders }) => loaders.lastCallAt.load(id),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the key was added.' }),
     regeneratedAt: t.expose('regeneratedAt', {
@@ -118,6 +120,7 @@ builder.queryField('apiKey', (t) =>
     type: 'ApiKey',
     nullable: true,
     description: "One key of the viewer's account; null if it is unknown, removed or another account's.",
+    complexity: statementCost,
     authScopes: { scope: 'keys:read' },
     args: { id: t.arg.id({ required: true, description: 'The id of the key.' }) },
     resolve: (query, _root, { id }, context) =>

@@ -1,4 +1,5 @@
 import type { DescribedApiKey } from '../domain/keys.ts'
+import { statementCost } from '../limits.ts'
 import { ApiCallDecisionCode } from './api-call-decision.ts'
 import { ApiKeyAccess } from './api-key-access.ts'
 import { builder } from './builder.ts'
@@ -10,6 +11,7 @@ const SecretDescription = builder.objectRef<DescribedApiKey>('SecretDescription'
   fields: (t) => ({
     apiKey: t.prismaField({
       type: 'ApiKey',
+      complexity: statementCost,
       description: 'The key. Of its account, only what this description holds can be read.',
       grantScopes: [grantedBySecret],
       resolve: (query, described, _args, { prisma }) =>
@@ -26,12 +28,14 @@ const SecretDescription = builder.objectRef<DescribedApiKey>('SecretDescription'
     }),
     access: t.prismaField({
       type: ApiKeyAccess,
+      complexity: statementCost,
       description: 'What the key may call and touch, and where it may be used from.',
       resolve: (query, described, _args, { prisma }) =>
         prisma.apiKey.findUniqueOrThrow({ ...query, where: describedKeyInScope(described) }),
     }),
     account: t.prismaField({
       type: 'Account',
+      complexity: statementCost,
       description: 'The account that the key belongs to.',
       grantScopes: [grantedBySecret],
       resolve: (query, described, _args, { prisma }) =>
@@ -46,6 +50,7 @@ builder.queryField('describeSecret', (t) =>
     nullable: true,
     description:
       'What a key is and may do, without a call being counted; null if no key has this secret. For gateways (scope calls:meter). Send it with POST, so that the secret is not in a URL.',
+    complexity: statementCost,
     authScopes: { scope: meteringScope },
     args: {
       secret: t.arg.string({
@@ -53,6 +58,6 @@ builder.queryField('describeSecret', (t) =>
         description: 'The secret of the API key, as the caller sent it.',
       }),
     },
-    resolve: (_root, { secret }, { keys }) => keys.describe(secret),
+    resolve: (_root, { secret }, { keys, share }) => share.statement(() => keys.describe(secret)),
   }),
 )

@@ -14,6 +14,7 @@ import './describe-secret.ts'
 import './usage.ts'
 import './metering.ts'
 import './live-usage.ts'
+import './nodes.ts'
 
 /** The schema that the server executes. */
 export const schema = builder.toSchema({ sortSchema: true })

@@ -4,7 +4,7 @@ import { expiryRule, noteRule } from '../domain/keys.ts'
 import { digestRule, importedStartRule, leakSourceRule } from '../domain/operator-keys.ts'
 import { externalIdRule } from '../domain/text.ts'
 import { InvalidInputError } from '../errors.ts'
-import { keyLimits, listLimits } from '../limits.ts'
+import { keyLimits, listLimits, statementCost } from '../limits.ts'
 import { ApiKeyAccessInput } from './api-key-access.ts'
 import { builder } from './builder.ts'
 import { everApiKeysInScope } from './tenant-scope.ts'
@@ -105,6 +105,7 @@ builder.mutationField('importApiKeys', (t) =>
     description:
       'Import keys that were issued elsewhere, by the SHA-256 of their secrets: all of them, or none if one is refused. They go on working as they are, even if the plan allows fewer. A key that was imported into the same account earlier is left as it is, even if it has been removed or has a new secret since. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError], union: { name: 'ImportApiKeysResult' } },
     args: {
       input: t.arg({ type: ImportApiKeysInput, required: true, description: 'The keys to import.' }),
@@ -147,6 +148,7 @@ builder.mutationField('reportLeakedApiKeys', (t) =>
     description:
       'Report secrets that were found in the open. Their keys are disabled: every call that begins after this mutation returns is refused (KEY_DISABLED). A replaced secret that still works disables its key, too. Texts that are no key’s secret are passed over. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     args: {
       input: t.arg({
         type: ReportLeakedApiKeysInput,

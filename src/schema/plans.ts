@@ -1,5 +1,6 @@
 import { planRule } from '../domain/catalogue.ts'
 import { InvalidInputError, NotFoundError } from '../errors.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 import { globalIdOf } from './global-id.ts'
 import { RateLimit, RateLimitInput, rateLimitColumns, rateLimitOf } from './rate-limit.ts'
@@ -41,7 +42,7 @@ builder.queryField('plans', (t) =>
     description:
       'The listed plans and the one that the viewer’s account is on, in the order in which they were created. Operators see all plans.',
     authScopes: { scope: 'keys:read' },
-    complexity: { field: 1, multiplier: 10 },
+    complexity: { field: statementCost, multiplier: 10 },
     resolve: (query, _root, _args, context) =>
       context.prisma.plan.findMany({ ...query, where: plansInScope(context), orderBy: { id: 'asc' } }),
   }),
@@ -81,6 +82,7 @@ const SavePlanPayload = builder.objectRef<{ planId: string }>('SavePlanPayload')
     plan: t.prismaField({
       type: 'Plan',
       description: 'The plan after the change.',
+      complexity: statementCost,
       resolve: (query, { planId }, _args, { prisma }) =>
         prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
     }),
@@ -92,6 +94,7 @@ builder.mutationField('savePlan', (t) =>
     type: SavePlanPayload,
     description: 'Create or change a plan. The change applies to the next call. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError], union: { name: 'SavePlanResult' } },
     args: {
       input: t.arg({ type: SavePlanInput, required: true, description: 'The plan to create or change.' }),
@@ -123,6 +126,7 @@ builder.mutationField('removePlan', (t) =>
     description:
       'Remove a plan that no account is on. InvalidInput names some of the accounts that are. The plan that new customers start on stays. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'RemovePlanResult' } },
     args: { input: t.arg({ type: RemovePlanInput, required: true, description: 'The plan to remove.' }) },
     resolve: async (_root, { input }, { catalogue }) => ({ planId: await catalogue.removePlan(input.slug) }),

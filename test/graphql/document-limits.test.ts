@@ -85,14 +85,14 @@ describe('the GraphQL server', () => {
   })
 
   it('refuses a complex operation as such without a token, too', async () => {
-    expectRefusal(await post(app, { query: `{ ${nested(4_900, 'account', 'id')} }` }), 'QUERY_TOO_COMPLEX')
+    expectRefusal(await post(app, { query: `{ ${nested(1_500, 'account', 'id')} }` }), 'QUERY_TOO_COMPLEX')
   })
 
   it.each([
     ['a cycle of fragments', '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }'],
     ['a fragment that spreads itself', '{ account { ...A } } fragment A on Account { id ...A }'],
     ['an unknown field', '{ nonsense }'],
-    ['5,000 unknown fields', `{ ${times(5_000, (i) => `f${i}`)} }`],
+    ['900 unknown fields', `{ ${times(900, (i) => `f${i}`)} }`],
     ['only a comment', '# nothing'],
   ])('refuses a document as invalid, not as too complex: %s', async (_, query) => {
     expectRefusal(await send(query, customer), 'BAD_USER_INPUT')
