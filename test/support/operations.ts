@@ -279,3 +279,14 @@ export const ReportLeakedApiKeys = graphql(`
     reportLeakedApiKeys(input: { secrets: $secrets, source: $source }) { apiKeys { id enabled } }
   }
 `)
+
+export const MeterApiCallOnce = graphql(`
+  mutation MeterApiCallOnce($secret: String!, $requestId: String!) {
+    meterApiCall(input: { secret: $secret, apiCall: "v3.ping", requestId: $requestId }) {
+      admitted
+      code
+      replayed
+      apiKeyCalls
+    }
+  }
+`)

@@ -1,8 +1,11 @@
 import type { Clock } from '../../clock.ts'
 import { fixedLimits } from '../../limits.ts'
 
-/** How long the id of a counted call is remembered. */
-export const requestIdLifetimeMs = 86_400_000
+/**
+ * Ids count for 24 hours. They are kept for an hour longer: a server whose clock is ahead must not remove what still counts
+ * by the clock of another.
+ */
+const keptMs = 25 * 3_600_000
 
 export interface RequestIdStore {
   /**
@@ -50,7 +53,7 @@ export class RequestPurge {
     const { forgottenRequests, forgetRequestsEveryMs } = fixedLimits
     const startedAtMs = clock.now().getTime()
     try {
-      const before = new Date(startedAtMs - requestIdLifetimeMs)
+      const before = new Date(startedAtMs - keptMs)
       const removed = await store.forgetRequests(before, forgottenRequests)
       const tookMs = Math.max(1, clock.now().getTime() - startedAtMs)
       this.#schedule(
