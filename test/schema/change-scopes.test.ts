@@ -101,6 +101,13 @@ describe('a token with keys:write and without keys:read', () => {
         SavePlanInput: '{ slug: "p", name: "P", maxApiKeys: 1 }',
         SaveAccountInput: '{ externalId: "e", name: "E", plan: "free" }',
         SaveApiCallInput: '{ name: "c", title: "C", category: "C", kind: READ }',
+        SaveAccountsInput: '{ accounts: [] }',
+        SetAccountSuspendedInput: '{ externalId: "e", suspended: true }',
+        RemoveAccountInput: '{ externalId: "e" }',
+        RemovePlanInput: '{ slug: "p" }',
+        RemoveApiCallInput: '{ name: "c" }',
+        ImportApiKeysInput: '{ apiKeys: [] }',
+        ReportLeakedApiKeysInput: '{ secrets: [], source: "s" }',
       }
       const input = values[String(args[0]?.type).replace('!', '')]
       const { errors } = await app.query(`mutation { ${name}(input: ${input}) { __typename } }`, {

@@ -4,6 +4,7 @@ import { databases, startApp, type TestApp } from '../support/app.ts'
 import { type AddedApiKey, type Customer, createCustomer, createGateway } from '../support/customer.ts'
 import {
   DescribeSecret,
+  MeterApiCalls,
   RegenerateApiKey,
   RemoveApiKey,
   RevokePreviousSecret,
@@ -43,15 +44,25 @@ describe.each(databases)('the overlap of two secrets on %s', (database) => {
     (await app.query(RevokePreviousSecret, { as: customer.token, variables: { id: added.apiKey.id } })).data
       .revokePreviousSecret
 
-  /** What each secret is: the current one, the previous one, or none that works. */
+  /**
+   * What each secret is: the current one, the previous one, or none that works. A call is told the same as a gateway
+   * that has the secret described.
+   */
   async function kindsOf(...secrets: string[]): Promise<('current' | 'previous' | 'none')[]> {
-    const kinds: ('current' | 'previous' | 'none')[] = []
-    for (const secret of secrets) {
-      const { data } = await app.query(DescribeSecret, { as: gateway, variables: { secret } })
-      if (data.describeSecret) expect(data.describeSecret.apiKey.id).toBe(added.apiKey.id)
-      kinds.push(!data.describeSecret ? 'none' : data.describeSecret.previousSecret ? 'previous' : 'current')
-    }
-    return kinds
+    const calls = secrets.map((secret) => ({ secret, apiCall: 'v3.ping' }))
+    const { data } = await app.query(MeterApiCalls, { as: gateway, variables: { calls } })
+    return await Promise.all(
+      data.meterApiCalls.decisions.map(async ({ code, apiKeyId, previousSecret }, index) => {
+        const variables = { secret: secrets[index] as string }
+        const { describeSecret } = (await app.query(DescribeSecret, { as: gateway, variables })).data
+        const { apiKey, ...described } = describeSecret ?? { code: 'KEY_INVALID', previousSecret: false }
+        expect(described).toMatchObject({ code, previousSecret })
+        expect(apiKey?.id ?? null).toBe(apiKeyId)
+        if (code === 'KEY_INVALID') return 'none'
+        expect(apiKeyId).toBe(added.apiKey.id)
+        return previousSecret ? 'previous' : 'current'
+      }),
+    )
   }
 
   const row = () =>
@@ -89,9 +100,12 @@ describe.each(databases)('the overlap of two secrets on %s', (database) => {
   it('keeps the id, note, access and count of the key', async () => {
     await newKey()
     const before = await row()
-    await secretAfter(60)
+    const second = await secretAfter(60)
     const { id, note, accessMode, apiCalls, createdAt } = await row()
     expect({ ...before, id, note, accessMode, apiCalls, createdAt }).toEqual(before)
+    await kindsOf(added.secret, second)
+    const { apiKeys } = await customer.account()
+    expect(apiKeys.nodes.find((key) => key.id === added.apiKey.id)?.usage.calls).toBe(2)
   })
 
   it('drops the oldest secret when the key is re-generated again', async () => {

@@ -171,7 +171,7 @@ export const MeterApiCall = graphql(`
 export const MeterApiCalls = graphql(`
   mutation MeterApiCalls($calls: [MeterApiCallInput!]!) {
     meterApiCalls(input: { calls: $calls }) {
-      decisions { admitted code message apiKeyId apiKeyCalls accountUsage { calls remaining } }
+      decisions { admitted code message apiKeyId previousSecret apiKeyCalls accountUsage { calls remaining } }
     }
   }
 `)
