@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mintToken } from '../src/development.ts'
 import { createStorage, databases, noteSecrets, sendOperation, type TestStorage } from './support/app.ts'
-import { AccountOverview, AddApiKey, MeterApiCall, SaveAccount, SavePlan } from './support/operations.ts'
+import { AccountOverview, AddApiKey, MeterApiCallOnce, SaveAccount, SavePlan } from './support/operations.ts'
 import { Random } from './support/random.ts'
 import { type ServerProcess, startServerProcess } from './support/server-process.ts'
 import { webSocketClient } from './support/websocket.ts'
@@ -15,8 +15,11 @@ const auth = { secret: new TextEncoder().encode(authSecret), accountClaim: 'acco
 
 interface Tally {
   answered: number
-  unanswered: number
+  /** The ids of calls without an answer. */
+  unanswered: Set<string>
 }
+
+let calls = 0
 
 /** Meters with many callers over one WebSocket until the connection breaks. */
 async function meterUntilItBreaks(
@@ -30,12 +33,13 @@ async function meterUntilItBreaks(
   const call = (secret: string) =>
     new Promise<void>((resolve, reject) => {
       const of = tally.get(secret) as Tally
-      of.unanswered++
+      const requestId = `call ${++calls}`
+      of.unanswered.add(requestId)
       client.subscribe<{ meterApiCall: { code: string } }>(
-        { query: String(MeterApiCall), variables: { secret, apiCall: 'v3.ping' } },
+        { query: String(MeterApiCallOnce), variables: { secret, requestId } },
         {
           next: ({ data }) => {
-            of.unanswered--
+            of.unanswered.delete(requestId)
             if (data?.meterApiCall.code === 'ADMITTED') of.answered++
             onAnswer()
           },
@@ -60,7 +64,9 @@ describe.each(databases)('durability on %s', (database) => {
   })
   afterAll(() => storage.drop())
 
-  it(`loses no answered call in ${kills[database]} kill -9 under load`, { timeout: 100_000 }, async () => {
+  it(`loses no answered call, and counts each requestId once, in ${kills[database]} kill -9 under load`, {
+    timeout: 100_000,
+  }, async () => {
     const random = new Random(seed)
     const start = () =>
       startServerProcess({ ...storage.environment, AUTH_SECRET: authSecret, LOG_LEVEL: 'warn' })
@@ -80,7 +86,7 @@ describe.each(databases)('durability on %s', (database) => {
     for (let i = 0; i < 3; i++) {
       const { data } = await sendOperation(server.url, AddApiKey, { as: customer, variables: { input: {} } })
       if (data.addApiKey.__typename !== 'AddApiKeyPayload') throw new Error(JSON.stringify(data))
-      tally.set(data.addApiKey.secret, { answered: 0, unanswered: 0 })
+      tally.set(data.addApiKey.secret, { answered: 0, unanswered: new Set() })
       secretOf.set(data.addApiKey.apiKey.id, data.addApiKey.secret)
     }
 
@@ -97,8 +103,25 @@ describe.each(databases)('durability on %s', (database) => {
         const of = tally.get(secretOf.get(id) ?? '')
         if (!of) continue
         expect(usage.calls, `seed ${seed}, kill ${kill}`).toBeGreaterThanOrEqual(of.answered)
-        expect(usage.calls, `seed ${seed}, kill ${kill}`).toBeLessThanOrEqual(of.answered + of.unanswered)
+        expect(usage.calls, `seed ${seed}, kill ${kill}`).toBeLessThanOrEqual(
+          of.answered + of.unanswered.size,
+        )
       }
+      // Sent again, each call is counted once, whether its commit happened or not.
+      for (const [secret, of] of tally) {
+        const again = [...of.unanswered].map((requestId) =>
+          sendOperation(server.url, MeterApiCallOnce, { as: gateway, variables: { secret, requestId } }),
+        )
+        for (const { data: answer } of await Promise.all(again))
+          expect(answer.meterApiCall.code).toBe('ADMITTED')
+        of.answered += of.unanswered.size
+        of.unanswered.clear()
+      }
+      const { data: after } = await sendOperation(server.url, AccountOverview, {
+        as: customer,
+        variables: {},
+      })
+      expect(after.account?.usage.calls, `seed ${seed}, kill ${kill}`).toBe(answeredIn(tally))
     }
     expect(answeredIn(tally)).toBeGreaterThan(kills[database])
     server.kill('SIGTERM')

@@ -205,3 +205,14 @@ export const SaveApiCall = graphql(`
     }
   }
 `)
+
+export const MeterApiCallOnce = graphql(`
+  mutation MeterApiCallOnce($secret: String!, $requestId: String!) {
+    meterApiCall(input: { secret: $secret, apiCall: "v3.ping", requestId: $requestId }) {
+      admitted
+      code
+      replayed
+      apiKeyCalls
+    }
+  }
+`)

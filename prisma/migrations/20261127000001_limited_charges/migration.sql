@@ -72,11 +72,13 @@ CREATE FUNCTION "latchkey_judge"(
     FROM unnest($3, $4, $5, $6, $7, $8) WITH ORDINALITY
         AS asked (api_call, calls, client_ip, resource_type, resource_id, request_id, position)
     CROSS JOIN LATERAL (
-        SELECT *, false AS previous
+        SELECT id, account_id, enabled, expires_at, access_mode, restricts_resources, allowed_networks, monthly_call_limit,
+            rate_calls, rate_per_seconds, false AS previous
         FROM api_key
         WHERE digest = substring($2 FROM (asked.position * 32 - 31)::INTEGER FOR 32)
         UNION ALL
-        SELECT *, true
+        SELECT id, account_id, enabled, expires_at, access_mode, restricts_resources, allowed_networks, monthly_call_limit,
+            rate_calls, rate_per_seconds, true
         FROM api_key
         WHERE previous_digest = substring($2 FROM (asked.position * 32 - 31)::INTEGER FOR 32)
             AND previous_secret_expires_at > $1
@@ -105,29 +107,24 @@ CREATE FUNCTION "latchkey_charge_limited"(
 DECLARE
     charge JSON;
 BEGIN
-    -- Missing buckets come first: inserting waits for whoever inserts the same, and must not hold other locks.
+    -- Makes the missing ones, and locks the others without changing them.
     INSERT INTO rate_bucket (account_id, subject_id, spent, at, per_seconds)
     SELECT id, id, 0, instant, 1
     FROM unnest(limited_accounts) AS limited (id)
-    WHERE NOT EXISTS (SELECT FROM rate_bucket WHERE account_id = id AND subject_id = id)
     ORDER BY id
-    ON CONFLICT DO NOTHING;
-
-    PERFORM FROM unnest(limited_accounts) AS limited (id)
-    JOIN rate_bucket ON account_id = id AND subject_id = id
-    ORDER BY id
-    FOR NO KEY UPDATE OF rate_bucket;
+    ON CONFLICT (account_id, subject_id) DO UPDATE SET spent = 0 WHERE false;
 
     WITH judged AS MATERIALIZED (
         SELECT judged.*,
             CASE
-                WHEN request.api_call_id IS NULL THEN verdict
+                WHEN request.at IS NULL OR request.at <= instant - INTERVAL '24 hours' THEN verdict
                 WHEN request.api_call_id = judged.api_call_id THEN 'replayed'
                 ELSE 'request id reused'
             END AS decided
         FROM unnest(groups) AS judged
+        -- Not compared by time here: a plan made while there are few requests could look them up by it.
         LEFT JOIN metered_request request ON verdict = 'allowed' AND request.api_key_id = judged.api_key_id
-            AND request.request_id = judged.request_id AND request.at > instant - INTERVAL '24 hours'
+            AND request.request_id = judged.request_id
     ),
     asked AS MATERIALIZED (
         SELECT judged.*,

@@ -60,13 +60,14 @@ export function answerCalls(round: Round): WaitingCall[] {
 function chooseFitting(uncharged: readonly Uncharged[], round: Round, left: CallsLeft): WaitingCall[] {
   const rooms = new Rooms(round.charge)
   const fittingAccounts = new Set<string>()
-  /** The refusal of the first call with each id; null if it fits. */
+  /** The refusal of the last call with each id; null if it fits. */
   const firsts = new Map<string, LimitCode | null>()
   for (const { call, verdict, account } of uncharged) {
     const id = call.requestId ? `${verdict.apiKeyId} ${call.requestId}` : undefined
-    const repeats = verdict.verdict === 'undecided'
-    call.refusal = repeats ? (firsts.get(id ?? '') ?? null) : rooms.take(verdict, account)
-    if (id !== undefined && !repeats) firsts.set(id, call.refusal)
+    // What repeats an earlier call that fits, or was charged, is judged after it.
+    const waits = verdict.verdict === 'undecided' && !firsts.get(id ?? '')
+    call.refusal = waits ? null : rooms.take(verdict, account)
+    if (id !== undefined && !waits) firsts.set(id, call.refusal)
     if (!call.refusal) fittingAccounts.add(verdict.accountId)
   }
   const again: WaitingCall[] = []
