@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { digestOf, generateSecret } from '../../src/domain/secret.ts'
+import type { Prisma } from '../../src/generated/prisma/client.ts'
 import { parseGlobalId } from '../../src/schema/global-id.ts'
-import { databases, startApp, type TestApp } from '../support/app.ts'
+import { databases, noteSecrets, startApp, type TestApp } from '../support/app.ts'
 import { type AddedApiKey, type Customer, createCustomer, createGateway } from '../support/customer.ts'
 import {
   DescribeSecret,
@@ -165,6 +167,21 @@ describe.each(databases)('the overlap of two secrets on %s', (database) => {
       expect((await kindsOf(...secrets)).sort()).toEqual(['current', 'previous'])
       expect(await kindsOf(first)).toEqual(['none'])
     }
+  })
+
+  it('ends when a server of version 0.1, which does not know it, removes or re-generates the key', async () => {
+    const older = (change: Prisma.ApiKeyUpdateInput) =>
+      app.services.prisma.apiKey.update({ where: { id: parseGlobalId(added.apiKey.id).id }, data: change })
+    const { secret: first } = await newKey()
+    const second = await secretAfter(3_600)
+    await older({ note: 'still overlapping' })
+    expect(await kindsOf(first, second)).toEqual(['previous', 'current'])
+    const third = noteSecrets(generateSecret('lk'))
+    await older({ digest: new Uint8Array(digestOf(third)), regeneratedAt: app.clock.now() })
+    expect(await kindsOf(first, second, third)).toEqual(['none', 'none', 'current'])
+    const fourth = await secretAfter(3_600)
+    await older({ digest: null, sealedSecret: null, removedAt: app.clock.now() })
+    expect(await kindsOf(third, fourth)).toEqual(['none', 'none'])
   })
 
   it('ends with the key: of a removed key no secret is left, even if it is re-generated at once', async () => {

@@ -130,3 +130,18 @@ BEGIN
     outcome := 'regenerated';
 END
 $$;
+
+-- Servers of version 0.1, which may still run beside this one, remove and re-generate keys without knowing of a previous
+-- secret. Whoever changes the current secret and leaves the previous one alone ends that one, too.
+CREATE FUNCTION "latchkey_end_overlap"() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.digest IS DISTINCT FROM OLD.digest AND NEW.previous_digest = OLD.previous_digest THEN
+        NEW.previous_digest := NULL;
+        NEW.previous_secret_expires_at := NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER "api_key_overlap_end" BEFORE UPDATE OF "digest" ON "api_key"
+FOR EACH ROW EXECUTE FUNCTION "latchkey_end_overlap"();
