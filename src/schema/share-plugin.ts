@@ -120,4 +120,6 @@ function listInParts(items: readonly unknown[], fieldsPerItem: number, share: Sh
   return list
 }
 
+// A test run loads this module once for each of its projects, and Pothos only once.
+SchemaBuilder.allowPluginReRegistration = true
 SchemaBuilder.registerPlugin(name, SharePlugin)
