@@ -20,7 +20,9 @@ describe('the share of an operation', () => {
     app = await startApp()
     customer = await createCustomer(app, { maxApiKeys: 100 })
     const existing = 100 - (await customer.account()).apiKeysRemaining
-    for (let i = existing; i < keyCount; i++) await customer.addApiKey()
+    const access = { mode: 'RESTRICTED', apiCalls: ['v3.ping', 'v3.account.limits'] } as const
+    for (let i = existing; i < keyCount; i++)
+      await customer.addApiKey({ access: { ...access, apiCalls: [...access.apiCalls] } })
   })
   afterAll(() => app.stop())
 
@@ -90,7 +92,9 @@ describe('the share of an operation', () => {
       usage { calls apiKey { note } } usageHistory(months: 12) { calls } }`
     const many = await execute<Keys>(keys(all))
     expect(many.data.account.apiKeys.nodes).toHaveLength(keyCount)
-    expect(many.statements).toBe((await execute(keys(all, 1))).statements)
+    const one = await execute(keys(all.replace('nodes', 'x: nodes'), 1).replace('first: 1', 'last: 1'))
+    // How many API calls the keys have is asked first, because there may be too many of them for one statement.
+    expect(many.statements).toBe(one.statements + 1)
   })
 
   it('takes one statement for each type among the ids given to nodes', async () => {
