@@ -79,7 +79,7 @@ export const operationLimits = {
   /** The same without a bearer token. GraphiQL's query for the schema has about 400. */
   anonymousTokens: 1_000,
   /** Fields, fragments and spreads of all operations of a document, as they are written. */
-  selections: 1_000,
+  selections: 500,
   /** Fragments count wherever they are spread. */
   aliases: 300,
   directives: 50,
@@ -167,8 +167,8 @@ export const fixedLimits = {
   fieldsPerTurn: 500,
   /** The same for the parts that long lists are resolved in. */
   fieldsPerPart: 100,
-  /** Characters of a document that take about as long to parse and validate as a field to resolve. */
-  charactersPerField: 50,
+  /** Characters of a document that may take as long to parse and validate as a field to resolve. */
+  charactersPerField: 10,
   /** Fields that take about as long to resolve as the server has to do for a statement. */
   fieldsPerStatement: 50,
   /** Rows that one statement reads for many objects at once. */

@@ -129,4 +129,6 @@ function listInParts(
   return list
 }
 
+// A test run loads this module once for each of its projects, and Pothos only once.
+SchemaBuilder.allowPluginReRegistration = true
 SchemaBuilder.registerPlugin(name, SharePlugin)
