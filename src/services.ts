@@ -114,13 +114,15 @@ export function createServices(
 
 /** What all operations but metering share. The pool of an embedded database has one connection. */
 function createFairShare(connections: number): FairShare {
-  const { operationsAtOnce, operationsAtOncePerOwner, connectionsShare, fieldsPerTurn } = fixedLimits
+  const { operationsAtOnce, operationsAtOncePerOwner, connectionsShare } = fixedLimits
+  const { fieldsPerTurn, fieldsPerStatement } = fixedLimits
   return new FairShare({
     operations: operationsAtOnce,
     operationsPerOwner: operationsAtOncePerOwner,
     connections,
     connectionsPerOwner: Math.max(1, Math.floor(connections * connectionsShare)),
     workPerTurn: fieldsPerTurn,
+    statementWork: fieldsPerStatement,
   })
 }
 

@@ -111,7 +111,9 @@ export class PreparedOperation {
     this.#eventsRead ??= readsDatabase(this.#schema, this.document)
     return new EventStream(
       source,
-      this.#eventsRead ? (event) => share.operation(() => executeEvent(event)) : executeEvent,
+      this.#eventsRead
+        ? (event, isOver) => share.operation(() => (isOver() ? {} : executeEvent(event)))
+        : executeEvent,
       gate,
     )
   }
