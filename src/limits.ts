@@ -178,6 +178,8 @@ export const fixedLimits = {
    * the counts of all. Half of the connections that customers' operations have by default.
    */
   rereadsAtOnce: 4,
+  /** How long it takes to start a subscription, in fields resolved. */
+  fieldsPerSubscription: 50,
   /** Keys whose counts one statement reads. */
   rereadPageKeys: 1_000,
   /** Keys in one live event. Lists of more take several events. */
