@@ -38,7 +38,7 @@ export const limitSettings = {
   requestMs: { setting: 'REQUEST_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 30_000 },
   /** How long a response may wait for its client to read any of it. Then the connection is closed. */
   writeMs: { setting: 'WRITE_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 30_000 },
-  /** Bytes of HTTP responses and event streams that clients have not read. Beyond, connections are closed. */
+  /** Bytes of responses, event streams and WebSocket messages that clients have not read. Beyond, connections are closed. */
   unsentResponseBytes: {
     setting: 'MAX_UNSENT_BYTES',
     least: 65_536,
@@ -139,6 +139,8 @@ export const fixedLimits = {
   checkedTokensLength: 16_777_216,
   /** One Authorization header, in characters. A longer one is refused unread. */
   authorizationLength: 8_192,
+  /** Accounts whose ids need not be looked up again, in characters of both of their ids. */
+  knownAccountsLength: 2_000_000,
   /** Request bodies that are being received, in total. */
   bodiesBytes: 67_108_864,
   /** The share of them that only tokens which may meter can use. */
@@ -178,6 +180,8 @@ export const fixedLimits = {
    * the counts of all. Half of the connections that customers' operations have by default.
    */
   rereadsAtOnce: 4,
+  /** How long it takes to start a subscription, in fields resolved. */
+  fieldsPerSubscription: 50,
   /** Keys whose counts one statement reads. */
   rereadPageKeys: 1_000,
   /** Keys in one live event. Lists of more take several events. */

@@ -129,6 +129,6 @@ function listInParts(
   return list
 }
 
-// A test run loads this module once for each of its projects, and Pothos only once.
+// A process may load this module more than once: Vitest does for each project.
 SchemaBuilder.allowPluginReRegistration = true
 SchemaBuilder.registerPlugin(name, SharePlugin)
