@@ -57,7 +57,7 @@ export const limitSettings = {
   waitingCalls: { setting: 'MAX_WAITING_CALLS', least: 1, most: 1_000_000, byDefault: 20_000 },
   /** The estimated wait above which operations are refused. */
   waitMs: { setting: 'MAX_WAIT_MS', least: 10, most: 60_000, byDefault: 250 },
-  /** Statements that wait for a database connection. */
+  /** Operations in flight, most of which wait; those that meter and subscriptions do not count. */
   waitingQueries: { setting: 'MAX_WAITING_QUERIES', least: 1, most: 100_000, byDefault: 1_000 },
   /** Keys that customers add to one account within an hour, on all servers together. */
   addedApiKeysPerHour: { setting: 'MAX_ADDED_API_KEYS_PER_HOUR', least: 1, most: 1_000_000, byDefault: 600 },
@@ -78,18 +78,26 @@ export const operationLimits = {
   tokens: 10_000,
   /** The same without a bearer token. GraphiQL's query for the schema has about 400. */
   anonymousTokens: 1_000,
+  /** Fields, fragments and spreads of all operations of a document, as they are written. */
+  selections: 1_000,
   /** Fragments count wherever they are spread. */
   aliases: 300,
   directives: 50,
   depth: 12,
   breadth: 300,
-  /** Rows of a list count as often as the list may have them. */
+  /**
+   * A field costs 1, with a statement of its own 10, and in a list as often as there may be rows: `first` or `last`, the
+   * ids given, the months asked for, or else an estimate.
+   */
   cost: 10_000,
   /** Characters of an alias. A response repeats it for every row of a list. */
   aliasLength: 128,
   /** Lists, objects and scalars in the variables. A full batch of metered calls has about 3,000. */
   variableValues: 10_000,
 } as const
+
+/** The cost of what takes a statement of its own. A field costs 1. */
+export const statementCost = 10
 
 /** Limits on what a response says about errors, so that a refusal is never much larger than the request. */
 export const errorLimits = {
@@ -149,11 +157,31 @@ export const fixedLimits = {
    * something to read, and every other client would wait.
    */
   messagesPerTurn: 256,
+  /** Operations that are executed at the same time, metering and subscriptions left out. The others wait. */
+  operationsAtOnce: 16,
+  /** Those of one account, or of one token without an account. */
+  operationsAtOncePerOwner: 4,
+  /** The share of the database connections, metering's left out, that one account may use. At least it has one. */
+  connectionsShare: 1 / 3,
+  /** Fields that are resolved in one turn of the event loop. */
+  fieldsPerTurn: 500,
+  /** The same for the parts that long lists are resolved in. */
+  fieldsPerPart: 100,
+  /** Characters of a document that take about as long to parse and validate as a field to resolve. */
+  charactersPerField: 50,
+  /** Rows that one statement reads for many objects at once. */
+  rowsPerStatement: 1_000,
   /**
    * Accounts whose live counts are read from the database again at the same time, after something that may have changed
    * the counts of all. Half of the connections that customers' operations have by default.
    */
   rereadsAtOnce: 4,
+  /** Keys whose counts one statement reads. */
+  rereadPageKeys: 1_000,
+  /** Keys in one live event. Lists of more take several events. */
+  apiKeysPerEvent: 500,
+  /** Events of an account's current counts that are kept for other subscribers with the same place. */
+  sharedEvents: 16,
   /** Servers spread these reads over this time, because all of them hear of it at once. */
   rereadSpreadMs: 200,
   /**

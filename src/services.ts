@@ -3,14 +3,16 @@ import type { Config } from './config.ts'
 import { Accounts } from './domain/accounts.ts'
 import { Catalogue } from './domain/catalogue.ts'
 import { ApiKeys } from './domain/keys.ts'
-import type { LiveUsageStore } from './domain/live-usage/account-hub.ts'
 import { LiveUsage } from './domain/live-usage/live-usage.ts'
+import type { LiveUsageStore } from './domain/live-usage/usage-pages.ts'
 import { Meter } from './domain/metering/meter.ts'
 import type { UsageStore } from './domain/metering/usage-store.ts'
 import { SecretVault } from './domain/secret-vault.ts'
 import type { PrismaClient } from './generated/prisma/client.ts'
+import { fixedLimits } from './limits.ts'
 import type { Logger } from './log.ts'
 import { RedisEventBus } from './messaging/redis-event-bus.ts'
+import { FairShare } from './overload/fair-share.ts'
 import { defaultCatalogue } from './paths.ts'
 import { SqlAccountStore } from './storage/account-store.ts'
 import type { Database, DatabaseServer } from './storage/database.ts'
@@ -29,6 +31,7 @@ export interface Services {
   vault: SecretVault
   clock: Clock
   prisma: PrismaClient
+  fairShare: FairShare
 }
 
 /** The database server that the settings name; undefined for the embedded database. */
@@ -48,7 +51,7 @@ export function createServices(
   config: Config,
   log: Logger,
   clock: Clock,
-  { pool, meteringPool, prisma, maxCommits }: Database,
+  { pool, meteringPool, prisma, connections, maxCommits }: Database,
   usage: UsageStore & LiveUsageStore = new SqlUsageStore(pool, meteringPool),
 ) {
   const bus = config.redisUrl
@@ -58,10 +61,12 @@ export function createServices(
         onError: (err) => log.warn({ err }, 'an error on Redis: live counts of other servers may be late'),
       })
     : undefined
+  const fairShare = createFairShare(connections)
   const liveUsage = new LiveUsage({
     store: usage,
     bus,
     clock,
+    statement: (accountId, run) => fairShare.statement(`account ${accountId}`, run),
     intervalMs: config.liveIntervalMs,
     lateCommitMs: config.meterTimeoutMs,
   })
@@ -96,7 +101,7 @@ export function createServices(
     changed,
   })
   const catalogue = new Catalogue(accountStore, clock, () => liveUsage.plansChanged())
-  const services: Services = { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma }
+  const services: Services = { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma, fairShare }
   return {
     services,
     async stop() {
@@ -105,6 +110,18 @@ export function createServices(
       bus?.close()
     },
   }
+}
+
+/** What all operations but metering share. The pool of an embedded database has one connection. */
+function createFairShare(connections: number): FairShare {
+  const { operationsAtOnce, operationsAtOncePerOwner, connectionsShare, fieldsPerTurn } = fixedLimits
+  return new FairShare({
+    operations: operationsAtOnce,
+    operationsPerOwner: operationsAtOncePerOwner,
+    connections,
+    connectionsPerOwner: Math.max(1, Math.floor(connections * connectionsShare)),
+    workPerTurn: fieldsPerTurn,
+  })
 }
 
 /**

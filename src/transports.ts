@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { type Clock, elapsedMs } from './clock.ts'
 import type { Config } from './config.ts'
+import type { Principal } from './domain/principal.ts'
 import { GraphQLEngine } from './graphql/engine.ts'
 import { createErrorMask } from './graphql/mask-error.ts'
 import type { OperationLogLevel } from './graphql/operation-log.ts'
@@ -10,10 +11,10 @@ import { GraphQLOverWebSocket } from './graphql/over-websocket/server.ts'
 import { createCors } from './http/cors.ts'
 import { Readiness, serveHealth } from './http/health.ts'
 import { HttpServer, type Route } from './http/server.ts'
-import { UnsentResponses } from './http/unsent.ts'
+import { UnsentBytes } from './http/unsent.ts'
 import { fixedLimits } from './limits.ts'
 import type { Logger } from './log.ts'
-import { Admission } from './overload/admission.ts'
+import { Admission, ownerOf } from './overload/admission.ts'
 import { ConnectionQuota } from './overload/connection-quota.ts'
 import { Turns } from './overload/turns.ts'
 import { clientAreaRoutes } from './pages/client-area.ts'
@@ -55,24 +56,26 @@ const answeringShare = 0.8
 
 /** Puts the transports together and listens. @throws Node's EADDRINUSE */
 export async function startTransports(options: TransportOptions): Promise<Transports> {
-  const { config, log, clock, database, services, explorer, schema = latchkeySchema } = options
+  const { config, log, clock, services, explorer, schema = latchkeySchema } = options
   const { limits } = config
   const authenticator = createAuthenticator(config.auth, clock)
   const errorMask = createErrorMask({ log, isUnavailable })
+  const shareOf = (principal: Principal | null) => services.fairShare.of(ownerOf(principal))
   const engine = new GraphQLEngine({
     schema,
-    createContext: (principal) => createContext(services, principal),
+    shareOf,
+    createContext: (principal, onlyMeters) =>
+      createContext(services, principal, shareOf(principal), onlyMeters),
     errorMask,
     explorable: config.graphiql,
   })
   const admission = new Admission({
     meter: services.meter,
-    waitingQueries: () => database.pool.waitingCount,
-    maxWaitingQueries: limits.waitingQueries,
+    maxOperations: limits.waitingQueries,
   })
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))
-  const unsent = new UnsentResponses(limits)
+  const unsent = new UnsentBytes(limits)
   const turns = new Turns(fixedLimits.requestsPerTurn)
   const operationLogLevel: OperationLogLevel = config.production ? 'info' : 'debug'
   const shared = {

@@ -27,6 +27,7 @@ import { schema } from '../src/schema/index.ts'
 import { startApp, type TestApp } from './support/app.ts'
 import { type Customer, createCustomer, createGateway } from './support/customer.ts'
 import { RemoveApiKey } from './support/operations.ts'
+import { unshared } from './support/share.ts'
 import { webSocketClient } from './support/websocket.ts'
 
 /** A place in the schema that takes an id or a text that could identify a row: `apiKey(id)`, `addApiKey(input.accountId)`. */
@@ -284,7 +285,7 @@ describe('tenancy', () => {
       const { data, errors } = await graphql({
         schema,
         source: `mutation { ${field}(input: ${input}) { ... on ${payload} { ${row} } } }`,
-        contextValue: await createContext({ ...app.services, keys: careless, prisma }, principal),
+        contextValue: await createContext({ ...app.services, keys: careless, prisma }, principal, unshared),
       })
       expect([field, data ?? null, errors?.length]).toEqual([field, null, 1])
     }

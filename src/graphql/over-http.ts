@@ -4,7 +4,7 @@ import { hasScope, type Principal } from '../domain/principal.ts'
 import { InvalidInputError, LatchkeyError, OverloadedError, UnavailableError } from '../errors.ts'
 import { type Bodies, BodyError, ClientGoneError, createBodies, type Sender } from '../http/body.ts'
 import { sendRefusal, statusOf } from '../http/respond.ts'
-import type { UnsentResponses } from '../http/unsent.ts'
+import type { UnsentBytes } from '../http/unsent.ts'
 import { fixedLimits, type Limits } from '../limits.ts'
 import type { Logger } from '../log.ts'
 import type { Admission } from '../overload/admission.ts'
@@ -22,7 +22,7 @@ export interface GraphQLOverHttpOptions {
   errorMask: ErrorMask
   admission: Admission
   connectionQuota: ConnectionQuota
-  unsent: UnsentResponses
+  unsent: UnsentBytes
   turns: Turns
   limits: Pick<Limits, 'requests' | 'bodyBytes'>
   log: Logger
@@ -135,7 +135,7 @@ export class GraphQLOverHttp {
     record: OperationRecord,
   ): Promise<void> {
     const { admission, unsent } = this.#options
-    unsent.attribute(response, principal?.accountExternalId)
+    unsent.attribute(request.socket, principal?.accountExternalId)
     const refusal = admission.refusalFor(principal)
     if (refusal) throw refusal
     const end = admission.begin(principal)
@@ -163,6 +163,9 @@ export class GraphQLOverHttp {
       this.#beginStream(response, principal?.accountExternalId)
       end()
     }
+    // Yoga parses the document before anything else can be awaited.
+    await this.#options.engine.turnToPrepare(`${request.url}${body}`, principal)
+    if (response.destroyed) return
     // Yoga takes a body that has been read from here.
     if (body.length > 0) Object.assign(request, { body })
     await this.#answerWithYoga(request, response, { principal, record, beginStream })

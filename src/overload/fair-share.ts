@@ -24,17 +24,15 @@ export class FairShare {
   readonly #connections: FairSlots
   readonly #workPerTurn: number
   readonly #work = new RoundRobin<Work>()
+  /** What may still be done in this turn. */
+  #workLeft: number
   #isTurnScheduled = false
 
   constructor(options: FairShareOptions) {
     this.#operations = new FairSlots(options.operations, options.operationsPerOwner)
     this.#connections = new FairSlots(options.connections, options.connectionsPerOwner)
     this.#workPerTurn = options.workPerTurn
-  }
-
-  /** Operations that wait for a slot: of all owners, or of one. */
-  waitingOperations(owner?: string): number {
-    return this.#operations.waiting(owner)
+    this.#workLeft = options.workPerTurn
   }
 
   /** Executes an operation as soon as a slot is free. */
@@ -48,14 +46,23 @@ export class FairShare {
   }
 
   /**
-   * Resolves in a later turn of the event loop, when the owner may use it.
+   * Asks for a part of a turn of the event loop.
    * @param weight how long it will be used, in fields resolved
+   * @returns undefined where the work may be done at once; otherwise a promise that resolves in a later turn, when the
+   * owner may use it
    */
-  turn(owner: string, weight: number): Promise<void> {
-    return new Promise((begin) => {
-      this.#work.add(owner, { begin, weight })
-      this.#scheduleTurn()
-    })
+  turn(owner: string, weight: number): Promise<void> | undefined {
+    this.#scheduleTurn()
+    if (this.#workLeft > 0 && this.#work.size === 0) {
+      this.#workLeft -= weight
+      return undefined
+    }
+    return new Promise((begin) => this.#work.add(owner, { begin, weight }))
+  }
+
+  /** What one owner may use. */
+  of(owner: string): OwnersShare {
+    return new OwnersShare(this, owner)
   }
 
   #scheduleTurn(): void {
@@ -63,15 +70,45 @@ export class FairShare {
     this.#isTurnScheduled = true
     setImmediate(() => {
       this.#isTurnScheduled = false
-      let left = this.#workPerTurn
-      while (left > 0) {
+      this.#workLeft = this.#workPerTurn
+      if (this.#work.size === 0) return
+      this.#scheduleTurn()
+      while (this.#workLeft > 0) {
         const next = this.#work.take()
         if (!next) return
-        left -= next.weight
+        this.#workLeft -= next.weight
         next.begin()
       }
-      if (this.#work.size > 0) this.#scheduleTurn()
     })
+  }
+}
+
+/** The share of one owner. */
+export class OwnersShare {
+  readonly #all: FairShare
+  readonly #owner: string
+
+  constructor(all: FairShare, owner: string) {
+    this.#all = all
+    this.#owner = owner
+  }
+
+  /** Executes an operation as soon as a slot is free. */
+  operation<T>(run: () => Promise<T> | T): Promise<T> {
+    return this.#all.operation(this.#owner, run)
+  }
+
+  /** Runs a statement as soon as a database connection is free. It must not wait for another one. */
+  statement<T>(run: () => Promise<T>): Promise<T> {
+    return this.#all.statement(this.#owner, run)
+  }
+
+  /**
+   * Asks for a part of a turn of the event loop, `weight` fields long. Undefined where the work may be done at once;
+   * otherwise resolves in a later turn.
+   */
+  turn(weight: number): Promise<void> | undefined {
+    return this.#all.turn(this.#owner, weight)
   }
 }
 
@@ -90,10 +127,6 @@ class FairSlots {
   constructor(slots: number, perOwner: number) {
     this.#free = slots
     this.#perOwner = perOwner
-  }
-
-  waiting(owner?: string): number {
-    return owner === undefined ? this.#waiting.size : this.#waiting.sizeOf(owner)
   }
 
   async use<T>(owner: string, run: () => Promise<T> | T): Promise<T> {
@@ -135,10 +168,6 @@ class RoundRobin<T> {
 
   get size(): number {
     return this.#size
-  }
-
-  sizeOf(owner: string): number {
-    return this.#queues.get(owner)?.length ?? 0
   }
 
   add(owner: string, item: T): void {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { SavedAccount } from '../domain/accounts.ts'
 import { externalIdRule, lineOfText } from '../domain/text.ts'
 import { InvalidInputError } from '../errors.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 import { containing, pageByComparison, pageCost, pageRule } from './connection.ts'
 import type { Context } from './context.ts'
@@ -46,6 +47,7 @@ export const Account = builder.prismaNode('Account', {
     }),
     apiKeysRemaining: t.int({
       description: 'How many more keys the plan allows; never negative.',
+      complexity: statementCost,
       select: { id: true, plan: { select: { maxApiKeys: true } } },
       // Not Prisma's `_count`, which counts the keys of all accounts.
       resolve: async ({ id, plan }, _args, context) => {
@@ -57,6 +59,7 @@ export const Account = builder.prismaNode('Account', {
       type: AccountUsage,
       description: "Calls made with all of the account's keys in one month, removed keys included.",
       args: { month: t.arg({ type: 'Month', description: 'The month; the current one if left out.' }) },
+      complexity: 2,
       select: { id: true, plan: { select: { monthlyCallQuota: true } } },
       resolve: ({ id, plan }, { month }, context) => accountUsage(id, plan.monthlyCallQuota, month, context),
     }),
@@ -77,6 +80,7 @@ const Viewer = builder.objectRef<NonNullable<Context['principal']>>('Viewer').im
       type: 'Account',
       nullable: true,
       description: "The viewer's own account; null for operators and gateways.",
+      complexity: statementCost,
       authScopes: { scope: 'keys:read' },
       resolve: (query, _viewer, _args, context) =>
         context.ownAccountId === null
@@ -103,6 +107,7 @@ builder.queryField('account', (t) =>
     type: 'Account',
     nullable: true,
     description: "The viewer's own account. Operators name any account by its external id.",
+    complexity: statementCost,
     authScopes: { scope: 'keys:read' },
     args: {
       externalId: t.arg.string({
@@ -173,6 +178,7 @@ const SaveAccountPayload = builder.objectRef<SavedAccount>('SaveAccountPayload')
     account: t.prismaField({
       type: 'Account',
       description: 'The account after the change.',
+      complexity: statementCost,
       resolve: (query, { accountId }, _args, context) =>
         context.prisma.account.findUniqueOrThrow({
           ...query,
@@ -191,6 +197,7 @@ builder.mutationField('saveAccount', (t) =>
   t.field({
     type: SaveAccountPayload,
     description: 'Create an account, or change its name and plan. Operators only.',
+    complexity: statementCost,
     authScopes: { scope: 'admin' },
     errors: { types: [InvalidInputError], union: { name: 'SaveAccountResult' } },
     args: {

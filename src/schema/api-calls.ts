@@ -2,6 +2,7 @@ import { apiCallRule } from '../domain/catalogue.ts'
 import { searchRule } from '../domain/text.ts'
 import { InvalidInputError } from '../errors.ts'
 import { ApiCallKind as apiCallKinds } from '../generated/prisma/client.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 
 const ApiCallKind = builder.enumType('ApiCallKind', {
@@ -34,7 +35,7 @@ builder.queryField('apiCalls', (t) =>
     type: ['ApiCall'],
     description: 'The catalogue of API calls.',
     authScopes: { scope: 'keys:read' },
-    complexity: { field: 1, multiplier: 50 },
+    complexity: { field: statementCost, multiplier: 50 },
     args: {
       category: t.arg.string({
         validate: searchRule.nullish(),
@@ -75,6 +76,7 @@ const SaveApiCallPayload = builder.objectRef<{ apiCallId: string }>('SaveApiCall
     apiCall: t.prismaField({
       type: 'ApiCall',
       description: 'The API call after the change.',
+      complexity: statementCost,
       resolve: (query, { apiCallId }, _args, { prisma }) =>
         prisma.apiCall.findUniqueOrThrow({ ...query, where: { id: apiCallId } }),
     }),
@@ -86,6 +88,7 @@ builder.mutationField('saveApiCall', (t) =>
     type: SaveApiCallPayload,
     description: 'Create or change an API call in the catalogue. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError], union: { name: 'SaveApiCallResult' } },
     args: {
       input: t.arg({

@@ -1,4 +1,5 @@
 import { accessRule } from '../domain/access.ts'
+import { ApiCall } from './api-calls.ts'
 import { builder } from './builder.ts'
 
 const ApiKeyAccessMode = builder.enumType('ApiKeyAccessMode', {
@@ -17,17 +18,14 @@ export const ApiKeyAccess = builder.prismaObject('ApiKey', {
       type: ApiKeyAccessMode,
       description: 'Every API call, or only chosen ones.',
     }),
-    apiCalls: t.prismaField({
-      type: ['ApiCall'],
+    apiCalls: t.field({
+      type: [ApiCall],
       description: 'The chosen API calls; empty if mode is FULL.',
-      select: { id: true },
+      select: (_args, _context, nestedSelection) => ({
+        apiCalls: { select: { apiCall: nestedSelection() }, orderBy: { apiCallId: 'asc' } },
+      }),
       complexity: { field: 1, multiplier: 10 },
-      resolve: (query, { id }, _args, { prisma }) =>
-        prisma.apiCall.findMany({
-          ...query,
-          where: { apiKeys: { some: { apiKeyId: id } } },
-          orderBy: { id: 'asc' },
-        }),
+      resolve: ({ apiCalls }) => apiCalls.map(({ apiCall }) => apiCall),
     }),
   }),
 })

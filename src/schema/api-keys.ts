@@ -3,7 +3,7 @@ import { accessOf } from '../domain/access.ts'
 import { noteRule } from '../domain/keys.ts'
 import { hasScope } from '../domain/principal.ts'
 import { ApiKeyLimitReachedError, InvalidInputError, NotFoundError } from '../errors.ts'
-import { listLimits } from '../limits.ts'
+import { listLimits, statementCost } from '../limits.ts'
 import { ApiKeyAccess, ApiKeyAccessInput } from './api-key-access.ts'
 import { builder } from './builder.ts'
 import { changesKeys } from './change-scopes.ts'
@@ -46,13 +46,14 @@ export const ApiKey = builder.prismaNode('ApiKey', {
       type: ApiKeyUsage,
       description: 'Calls made with this key in one month.',
       args: { month: t.arg({ type: 'Month', description: 'The month; the current one if left out.' }) },
+      complexity: 2,
       select: { id: true },
       resolve: ({ id }, { month }, context) => apiKeyUsage(id, month, context),
     }),
     usageHistory: t.field({
       type: [ApiKeyUsage],
       description: 'Calls made with this key month by month, newest first, starting with the current month.',
-      complexity: ({ months }) => ({ field: 1, multiplier: months }),
+      complexity: ({ months }) => ({ field: 2, multiplier: months }),
       args: {
         months: t.arg.int({
           required: true,
@@ -68,8 +69,9 @@ export const ApiKey = builder.prismaNode('ApiKey', {
       type: 'DateTime',
       nullable: true,
       description: 'When the last call with this key was admitted; null if none was.',
-      select: { usage: { select: { lastCallAt: true }, orderBy: { month: 'desc' }, take: 1 } },
-      resolve: ({ usage }) => usage[0]?.lastCallAt ?? null,
+      complexity: 2,
+      select: { id: true },
+      resolve: ({ id }, _args, { loaders }) => loaders.lastCallAt.load(id),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the key was added.' }),
     regeneratedAt: t.expose('regeneratedAt', {
@@ -85,6 +87,7 @@ builder.queryField('apiKey', (t) =>
     type: 'ApiKey',
     nullable: true,
     description: "One key of the viewer's account; null if it is unknown, removed or another account's.",
+    complexity: statementCost,
     authScopes: { scope: 'keys:read' },
     args: { id: t.arg.id({ required: true, description: 'The id of the key.' }) },
     resolve: (query, _root, { id }, context) =>
@@ -102,6 +105,7 @@ function apiKeyPayload<Payload extends { apiKeyId: string }>(name: string, descr
     t.prismaField({
       type: 'ApiKey',
       description: 'The key after the change.',
+      complexity: statementCost,
       // It may have been removed since by another request.
       resolve: (query, { apiKeyId }, _args, context) =>
         context.prisma.apiKey.findUniqueOrThrow({
@@ -148,6 +152,7 @@ builder.mutationField('addApiKey', (t) =>
     description:
       'Add a key, if the plan allows one more. How many keys a customer may add within an hour is limited: beyond it, InvalidInput says when to try again.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: {
       types: [ApiKeyLimitReachedError, InvalidInputError, NotFoundError],
       union: { name: 'AddApiKeyResult' },
@@ -174,6 +179,7 @@ builder.mutationField('regenerateApiKey', (t) =>
     description:
       'Replace the secret of a key. Its id, note, access and count stay. The old secret is refused at once.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [NotFoundError], union: { name: 'RegenerateApiKeyResult' } },
     args: {
       input: t.arg({
@@ -200,6 +206,7 @@ builder.mutationField('setApiKeyNote', (t) =>
     type: apiKeyPayload('SetApiKeyNotePayload', 'The note was set or cleared.'),
     description: 'Add, change or clear the note on a key. A null or blank note clears it.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'SetApiKeyNoteResult' } },
     args: {
       input: t.arg({ type: SetApiKeyNoteInput, required: true, description: 'The key and its note.' }),
@@ -225,6 +232,7 @@ builder.mutationField('configureApiKeyAccess', (t) =>
     type: apiKeyPayload('ConfigureApiKeyAccessPayload', 'The access was set.'),
     description: 'Set what a key may call. Applies to every call that begins after this mutation returns.',
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [InvalidInputError, NotFoundError], union: { name: 'ConfigureApiKeyAccessResult' } },
     args: {
       input: t.arg({
@@ -258,6 +266,7 @@ const RemoveApiKeyPayload = builder
       account: t.prismaField({
         type: 'Account',
         description: 'The account that the key belonged to, after the change.',
+        complexity: statementCost,
         resolve: (query, { accountId }, _args, context) =>
           context.prisma.account.findUniqueOrThrow({
             ...query,
@@ -272,6 +281,7 @@ builder.mutationField('removeApiKey', (t) =>
     type: RemoveApiKeyPayload,
     description: "Remove a key. It is refused at once; its past calls stay in the account's usage.",
     authScopes: changesKeys,
+    complexity: statementCost,
     errors: { types: [NotFoundError], union: { name: 'RemoveApiKeyResult' } },
     args: { input: t.arg({ type: RemoveApiKeyInput, required: true, description: 'The key to remove.' }) },
     resolve: async (_root, { input }, context) => {

@@ -7,6 +7,9 @@ import type { Meter } from '../domain/metering/meter.ts'
 import { hasScope, type Principal } from '../domain/principal.ts'
 import type { SecretVault } from '../domain/secret-vault.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
+import { boundClient } from './bound-client.ts'
+import { Loaders } from './loaders.ts'
+import type { Share } from './share.ts'
 
 /** What resolvers need. The composition root provides it. */
 export interface ResolverServices {
@@ -20,27 +23,32 @@ export interface ResolverServices {
   prisma: PrismaClient
 }
 
-/** What every resolver is given. */
+/** What every resolver is given. `prisma` and `loaders` wait for the viewer's share of the database connections. */
 export interface Context extends ResolverServices {
   /** Null where the request carries no token. */
   principal: Principal | null
   /** The account that the token names; null for tokens of operators and gateways. */
   ownAccountId: string | null
+  share: Share
+  loaders: Loaders
 }
 
 /**
  * The context of one operation. Not a promise unless it must look up a customer's account, which it creates when the
- * customer's token is first seen: gateways meter without waiting for a microtask.
+ * customer's token is first seen: metering needs no account, and does not wait for a microtask.
  */
 export function createContext(
   services: ResolverServices,
   principal: Principal | null,
+  share: Share,
+  onlyMeters = false,
 ): Context | Promise<Context> {
-  if (principal?.accountExternalId === undefined || !usesAccount(principal))
-    return contextOf(services, principal, null)
-  return services.accounts
-    .findOrCreate(principal.accountExternalId)
-    .then((ownAccountId) => contextOf(services, principal, ownAccountId))
+  const externalId = principal?.accountExternalId
+  if (onlyMeters || principal === null || externalId === undefined || !usesAccount(principal))
+    return new OperationContext(services, principal, null, share)
+  return share
+    .statement(() => services.accounts.findOrCreate(externalId))
+    .then((ownAccountId) => new OperationContext(services, principal, ownAccountId, share))
 }
 
 function usesAccount(principal: Principal): boolean {
@@ -48,22 +56,47 @@ function usesAccount(principal: Principal): boolean {
 }
 
 /** Field by field: every metered call creates a context, and spreading an object costs several times as much. */
-function contextOf(
-  services: ResolverServices,
-  principal: Principal | null,
-  ownAccountId: string | null,
-): Context {
-  const { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma } = services
-  return {
-    accounts,
-    keys,
-    catalogue,
-    meter,
-    liveUsage,
-    vault,
-    clock,
-    prisma,
-    principal,
-    ownAccountId,
+class OperationContext implements Context {
+  readonly accounts: Context['accounts']
+  readonly keys: Context['keys']
+  readonly catalogue: Context['catalogue']
+  readonly meter: Context['meter']
+  readonly liveUsage: Context['liveUsage']
+  readonly vault: Context['vault']
+  readonly clock: Clock
+  readonly principal: Principal | null
+  readonly ownAccountId: string | null
+  readonly share: Share
+  readonly #prisma: PrismaClient
+  #bound: PrismaClient | undefined
+  #loaders: Loaders | undefined
+
+  constructor(
+    { accounts, keys, catalogue, meter, liveUsage, vault, clock, prisma }: ResolverServices,
+    principal: Principal | null,
+    ownAccountId: string | null,
+    share: Share,
+  ) {
+    this.accounts = accounts
+    this.keys = keys
+    this.catalogue = catalogue
+    this.meter = meter
+    this.liveUsage = liveUsage
+    this.vault = vault
+    this.clock = clock
+    this.principal = principal
+    this.ownAccountId = ownAccountId
+    this.share = share
+    this.#prisma = prisma
+  }
+
+  get prisma(): PrismaClient {
+    this.#bound ??= boundClient(this.#prisma, this.share)
+    return this.#bound
+  }
+
+  get loaders(): Loaders {
+    this.#loaders ??= new Loaders(this.prisma)
+    return this.#loaders
   }
 }

@@ -4,6 +4,7 @@ import {
   type InputIssue as Issue,
   NotFoundError,
 } from '../errors.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 
 const ErrorInterface = builder.interfaceRef<Error>('Error').implement({
@@ -54,6 +55,7 @@ builder.objectType(ApiKeyLimitReachedError, {
     plan: t.prismaField({
       type: 'Plan',
       description: 'The plan of the account.',
+      complexity: statementCost,
       resolve: (query, { planId }, _args, { prisma }) =>
         prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
     }),

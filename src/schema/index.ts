@@ -8,6 +8,7 @@ import './api-keys.ts'
 import './usage.ts'
 import './metering.ts'
 import './live-usage.ts'
+import './nodes.ts'
 
 /** The schema that the server executes. */
 export const schema = builder.toSchema({ sortSchema: true })

@@ -1,5 +1,6 @@
 import { planRule } from '../domain/catalogue.ts'
 import { InvalidInputError } from '../errors.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 import { plansInScope } from './tenant-scope.ts'
 
@@ -32,7 +33,7 @@ builder.queryField('plans', (t) =>
     description:
       'The listed plans and the one that the viewer’s account is on, in the order in which they were created. Operators see all plans.',
     authScopes: { scope: 'keys:read' },
-    complexity: { field: 1, multiplier: 10 },
+    complexity: { field: statementCost, multiplier: 10 },
     resolve: (query, _root, _args, context) =>
       context.prisma.plan.findMany({ ...query, where: plansInScope(context), orderBy: { id: 'asc' } }),
   }),
@@ -67,6 +68,7 @@ const SavePlanPayload = builder.objectRef<{ planId: string }>('SavePlanPayload')
     plan: t.prismaField({
       type: 'Plan',
       description: 'The plan after the change.',
+      complexity: statementCost,
       resolve: (query, { planId }, _args, { prisma }) =>
         prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
     }),
@@ -78,6 +80,7 @@ builder.mutationField('savePlan', (t) =>
     type: SavePlanPayload,
     description: 'Create or change a plan. The change applies to the next call. Operators only.',
     authScopes: { scope: 'admin' },
+    complexity: statementCost,
     errors: { types: [InvalidInputError], union: { name: 'SavePlanResult' } },
     args: {
       input: t.arg({ type: SavePlanInput, required: true, description: 'The plan to create or change.' }),

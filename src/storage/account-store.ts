@@ -16,7 +16,8 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
   }
 
   find: AccountStore['find'] = async (externalId) => {
-    const account = await this.#prisma.account.findUnique({ where: { externalId }, select: { id: true } })
+    // Not `findUnique`: Prisma would join those of all customers into one statement, and one would fail them all.
+    const account = await this.#prisma.account.findFirst({ where: { externalId }, select: { id: true } })
     return account?.id ?? null
   }
 

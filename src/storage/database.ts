@@ -12,6 +12,8 @@ export interface Database {
    */
   meteringPool: Pool
   prisma: PrismaClient
+  /** The size of `pool`. */
+  connections: number
   /** How many commits may be under way at once; also the size of `meteringPool`. */
   maxCommits: number
   close(): Promise<void>
@@ -100,16 +102,17 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     },
     onIdleError,
   )
-  return overPools(pool, pool, 1, () => embedded.stop())
+  return overPools(pool, pool, 1, 1, () => embedded.stop())
 }
 
 function openServer(server: DatabaseServer, onIdleError: (error: Error) => void): Database {
   const { url, poolSize, connectTimeoutMs, statementTimeoutMs, meterTimeoutMs } = server
   const shared = { connectionString: url, keepAlive: true }
+  const connections = poolSize - maxCommits
   const pool = createPool(
     {
       ...shared,
-      max: poolSize - maxCommits,
+      max: connections,
       connectionTimeoutMillis: connectTimeoutMs,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + answerGraceMs,
@@ -129,7 +132,7 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
     },
     onIdleError,
   )
-  return overPools(pool, meteringPool, maxCommits, async () => {})
+  return overPools(pool, meteringPool, connections, maxCommits, async () => {})
 }
 
 function createPool(config: PoolConfig, onIdleError: (error: Error) => void): Pool {
@@ -166,6 +169,7 @@ function closeWhenUnusable(client: PoolClient): void {
 function overPools(
   pool: Pool,
   meteringPool: Pool,
+  connections: number,
   maxCommits: number,
   stopServer: () => Promise<void>,
 ): Database {
@@ -174,6 +178,7 @@ function overPools(
     pool,
     meteringPool,
     prisma,
+    connections,
     maxCommits,
     async close() {
       await prisma.$disconnect()

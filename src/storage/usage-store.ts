@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
-import type { LiveUsageStore, UsageSnapshot } from '../domain/live-usage/account-hub.ts'
 import type { ApiKeyCount } from '../domain/live-usage/event-bus.ts'
+import type { KeyPage, LiveUsageStore, UsageSnapshot } from '../domain/live-usage/usage-pages.ts'
 import type { CallGroup, Charge, GroupVerdict, UsageStore } from '../domain/metering/usage-store.ts'
 import type { Month } from '../domain/month.ts'
 import { queryUntil } from './query-until.ts'
@@ -39,10 +39,12 @@ export class SqlUsageStore implements UsageStore, LiveUsageStore {
     return chargeFrom(rows[0]?.charge ?? [null, null, null], groups.length)
   }
 
-  async readUsage(accountId: string, month: Month): Promise<UsageSnapshot> {
+  async readUsage(accountId: string, month: Month, { after, most }: KeyPage): Promise<UsageSnapshot> {
     const { rows } = await this.#pool.query<UsageSnapshotRow>(snapshotStatement, [
       accountId,
       firstDayOf(month),
+      after,
+      most,
     ])
     const apiKeys: ApiKeyCount[] = []
     for (const { api_key_id, calls, last_call_at } of rows) {

@@ -92,7 +92,7 @@ describe('the GraphQL server', () => {
     ['a cycle of fragments', '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }'],
     ['a fragment that spreads itself', '{ account { ...A } } fragment A on Account { id ...A }'],
     ['an unknown field', '{ nonsense }'],
-    ['5,000 unknown fields', `{ ${times(5_000, (i) => `f${i}`)} }`],
+    ['900 unknown fields', `{ ${times(900, (i) => `f${i}`)} }`],
     ['only a comment', '# nothing'],
   ])('refuses a document as invalid, not as too complex: %s', async (_, query) => {
     expectRefusal(await send(query, customer), 'BAD_USER_INPUT')

@@ -1,7 +1,8 @@
 import { createWriteStream } from 'node:fs'
 import { inject } from 'vitest'
 import { readConfig } from '../../src/config.ts'
-import type { LiveUsageEvent, LiveUsageStore } from '../../src/domain/live-usage/account-hub.ts'
+import type { LiveUsageEvent } from '../../src/domain/live-usage/count-list.ts'
+import type { LiveUsageStore } from '../../src/domain/live-usage/usage-pages.ts'
 import type { UsageStore } from '../../src/domain/metering/usage-store.ts'
 import type { Month } from '../../src/domain/month.ts'
 import { createLogger } from '../../src/log.ts'
@@ -98,7 +99,7 @@ export class World {
 
   #faulty(store: SqlUsageStore): UsageStore & LiveUsageStore {
     return {
-      readUsage: (accountId, month) => store.readUsage(accountId, month),
+      readUsage: (accountId, month, page) => store.readUsage(accountId, month, page),
       charge: async (month, at, groups, timeUp) => {
         const fault = this.fault
         this.fault = undefined

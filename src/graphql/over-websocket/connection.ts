@@ -11,6 +11,7 @@ import { hasTooManyValues } from '../variables.ts'
 import type { Frames } from './frames.ts'
 import { Operations } from './operations.ts'
 import { Pings } from './pings.ts'
+import { SendGate } from './send-gate.ts'
 import { StrangerLimit } from './stranger-limit.ts'
 
 export interface ConnectionOptions {
@@ -64,6 +65,9 @@ const transitions: Transitions<ConnectionState> = {
  */
 export class Connection {
   readonly operations = new Operations()
+  readonly tcp: Socket
+  /** What the events of its subscriptions pass. */
+  readonly events = new SendGate(() => this.#options.socket.bufferedAmount < unsentBytes)
   readonly #options: ConnectionOptions
   #state: ConnectionState = 'greeting'
   readonly #pings: Pings
@@ -81,6 +85,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options
+    this.tcp = options.tcp
     const { socket, tcp, protocol, log, limits } = options
     this.#pings = new Pings(socket, () => setImmediate(() => this.#catchUp()))
     // The client waits to be acknowledged before it sends operations, so nothing delays this pong.
@@ -88,7 +93,7 @@ export class Connection {
     this.#strangerLimit = new StrangerLimit(socket, tcp, () => this.#closeUnread())
     socket.on('ping', (payload) => this.#notePing(payload))
     const keepAlive = setInterval(() => this.#keepAlive(), limits.pingMs)
-    tcp.on('drain', () => this.#readOn())
+    tcp.on('drain', () => this.#goOn())
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -221,6 +226,12 @@ export class Connection {
     if (this.#messagesInTurn === 0) this.#behindUntilMs = 0
   }
 
+  /** Everything was sent. */
+  #goOn(): void {
+    this.#readOn()
+    this.events.proceed()
+  }
+
   #readOn(): void {
     const { socket } = this.#options
     if (this.#isAbandoned) return
@@ -237,7 +248,7 @@ export class Connection {
     socket.pause()
     return new Promise((resolve) =>
       socket.send(data, () => {
-        this.#readOn()
+        this.#goOn()
         resolve()
       }),
     )

@@ -141,7 +141,13 @@ describe('a WebSocket on which more messages have arrived than one turn may hand
     http.on('upgrade', (request, tcp, head) =>
       sockets.handleUpgrade(request, tcp, head, (socket) => {
         new Connection({
-          ...{ socket, tcp: tcp as Socket, protocol, frames: new Frames(), log: createLogger('silent') },
+          ...{
+            socket,
+            tcp: tcp as Socket,
+            protocol,
+            frames: new Frames({ watch: () => {} }),
+            log: createLogger('silent'),
+          },
           limits: { pingMs: 60_000, waitMs: 60_000 },
           refusalFor: () => undefined,
           noteRefusal: () => {},
