@@ -69,12 +69,14 @@ export class Attack {
   sent = 0
   received = 0
   answers = {}
+  #durationMs
   #endsAtMs
   #nextConnectionAtMs = performance.now()
 
   constructor(target, seconds) {
     this.target = target
-    this.#endsAtMs = performance.now() + seconds * 1_000
+    this.#durationMs = seconds * 1_000
+    this.#endsAtMs = performance.now() + this.#durationMs
   }
 
   get isOver() {
@@ -123,12 +125,14 @@ export class Attack {
     })
     socket.once('close', end)
     socket.on('error', (error) => this.note(error.code))
+    let timer
     socket.once('connect', () => {
-      this.connections++
+      // The time runs from the first connection on.
+      if (this.connections++ === 0) this.#endsAtMs = performance.now() + this.#durationMs
+      timer = setTimeout(() => socket.destroy(), this.leftMs)
       if (reads) socket.on('data', (data) => this.#read(data))
       Promise.resolve(use(socket)).catch((error) => this.note(error.message))
     })
-    const timer = setTimeout(() => socket.destroy(), this.leftMs)
     await closed
     clearTimeout(timer)
   }
