@@ -101,6 +101,7 @@ export class Attack {
    * with each. Answers are counted by their status, unless `reads` is false: then nothing is read.
    */
   async keepOpen(count, use, { reads = true, allowHalfOpen = false } = {}) {
+    if (this.connections === 0) this.#restart()
     const one = async () => {
       while (!this.isOver) {
         await this.#waitToConnect()
@@ -108,6 +109,11 @@ export class Attack {
       }
     }
     await Promise.all(Array.from({ length: count }, one))
+  }
+
+  /** The time runs from the first connection on: making the requests, and connecting, may take a while. */
+  #restart() {
+    this.#endsAtMs = performance.now() + this.#durationMs
   }
 
   async #waitToConnect() {
@@ -127,8 +133,7 @@ export class Attack {
     socket.on('error', (error) => this.note(error.code))
     let timer
     socket.once('connect', () => {
-      // The time runs from the first connection on.
-      if (this.connections++ === 0) this.#endsAtMs = performance.now() + this.#durationMs
+      if (this.connections++ === 0) this.#restart()
       timer = setTimeout(() => socket.destroy(), this.leftMs)
       if (reads) socket.on('data', (data) => this.#read(data))
       Promise.resolve(use(socket)).catch((error) => this.note(error.message))
