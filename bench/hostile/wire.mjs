@@ -70,6 +70,7 @@ export class Attack {
   received = 0
   answers = {}
   #durationMs
+  #isConnecting = false
   #endsAtMs
   #nextConnectionAtMs = performance.now()
 
@@ -80,7 +81,7 @@ export class Attack {
   }
 
   get isOver() {
-    return performance.now() >= this.#endsAtMs
+    return !this.#isConnecting && performance.now() >= this.#endsAtMs
   }
 
   get leftMs() {
@@ -101,7 +102,7 @@ export class Attack {
    * with each. Answers are counted by their status, unless `reads` is false: then nothing is read.
    */
   async keepOpen(count, use, { reads = true, allowHalfOpen = false } = {}) {
-    if (this.connections === 0) this.#restart()
+    this.#isConnecting ||= this.connections === 0
     const one = async () => {
       while (!this.isOver) {
         await this.#waitToConnect()
@@ -112,14 +113,15 @@ export class Attack {
   }
 
   /** The time runs from the first connection on: making the requests, and connecting, may take a while. */
-  #restart() {
+  #begin() {
+    this.#isConnecting = false
     this.#endsAtMs = performance.now() + this.#durationMs
   }
 
   async #waitToConnect() {
     const now = performance.now()
     this.#nextConnectionAtMs = Math.max(this.#nextConnectionAtMs, now) + 1_000 / connectionsPerSecond
-    await delay(Math.min(this.#nextConnectionAtMs - now, this.leftMs))
+    await delay(this.#nextConnectionAtMs - now)
   }
 
   async #connection(use, { reads, allowHalfOpen }) {
@@ -133,7 +135,7 @@ export class Attack {
     socket.on('error', (error) => this.note(error.code))
     let timer
     socket.once('connect', () => {
-      if (this.connections++ === 0) this.#restart()
+      if (this.connections++ === 0) this.#begin()
       timer = setTimeout(() => socket.destroy(), this.leftMs)
       if (reads) socket.on('data', (data) => this.#read(data))
       Promise.resolve(use(socket)).catch((error) => this.note(error.message))
