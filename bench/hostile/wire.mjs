@@ -121,7 +121,7 @@ export class Attack {
   async #waitToConnect() {
     const now = performance.now()
     this.#nextConnectionAtMs = Math.max(this.#nextConnectionAtMs, now) + 1_000 / connectionsPerSecond
-    await delay(this.#nextConnectionAtMs - now)
+    await delay(Math.min(this.#nextConnectionAtMs - now, this.#durationMs))
   }
 
   async #connection(use, { reads, allowHalfOpen }) {
