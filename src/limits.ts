@@ -38,7 +38,7 @@ export const limitSettings = {
   requestMs: { setting: 'REQUEST_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 30_000 },
   /** How long a response may wait for its client to read any of it. Then the connection is closed. */
   writeMs: { setting: 'WRITE_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 30_000 },
-  /** Bytes of HTTP responses and event streams that clients have not read. Beyond, connections are closed. */
+  /** Bytes of responses, event streams and WebSocket messages that clients have not read. Beyond, connections are closed. */
   unsentResponseBytes: {
     setting: 'MAX_UNSENT_BYTES',
     least: 65_536,
@@ -79,7 +79,7 @@ export const operationLimits = {
   /** The same without a bearer token. GraphiQL's query for the schema has about 400. */
   anonymousTokens: 1_000,
   /** Fields, fragments and spreads of all operations of a document, as they are written. */
-  selections: 1_000,
+  selections: 500,
   /** Fragments count wherever they are spread. */
   aliases: 300,
   directives: 50,
@@ -179,6 +179,10 @@ export const fixedLimits = {
   checkedTokensLength: 16_777_216,
   /** One Authorization header, in characters. A longer one is refused unread. */
   authorizationLength: 8_192,
+  /** Accounts whose ids need not be looked up again, in characters of both of their ids. */
+  knownAccountsLength: 2_000_000,
+  /** How long an account is known by its external id without asking the database again. */
+  knownAccountsMs: 1_000,
   /** Request bodies that are being received, in total. */
   bodiesBytes: 67_108_864,
   /** The share of them that only tokens which may meter can use. */
@@ -207,8 +211,8 @@ export const fixedLimits = {
   fieldsPerTurn: 500,
   /** The same for the parts that long lists are resolved in. */
   fieldsPerPart: 100,
-  /** Characters of a document that take about as long to parse and validate as a field to resolve. */
-  charactersPerField: 50,
+  /** Characters of a document that may take as long to parse and validate as a field to resolve. */
+  charactersPerField: 10,
   /** Fields that take about as long to resolve as the server has to do for a statement. */
   fieldsPerStatement: 50,
   /** Rows that one statement reads for many objects at once. */
@@ -218,6 +222,8 @@ export const fixedLimits = {
    * the counts of all. Half of the connections that customers' operations have by default.
    */
   rereadsAtOnce: 4,
+  /** How long it takes to start a subscription, in fields resolved. */
+  fieldsPerSubscription: 50,
   /** Keys whose counts one statement reads. */
   rereadPageKeys: 1_000,
   /** Keys in one live event. Lists of more take several events. */

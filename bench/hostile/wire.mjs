@@ -69,16 +69,19 @@ export class Attack {
   sent = 0
   received = 0
   answers = {}
+  #durationMs
+  #isConnecting = false
   #endsAtMs
   #nextConnectionAtMs = performance.now()
 
   constructor(target, seconds) {
     this.target = target
-    this.#endsAtMs = performance.now() + seconds * 1_000
+    this.#durationMs = seconds * 1_000
+    this.#endsAtMs = performance.now() + this.#durationMs
   }
 
   get isOver() {
-    return performance.now() >= this.#endsAtMs
+    return !this.#isConnecting && performance.now() >= this.#endsAtMs
   }
 
   get leftMs() {
@@ -99,6 +102,7 @@ export class Attack {
    * with each. Answers are counted by their status, unless `reads` is false: then nothing is read.
    */
   async keepOpen(count, use, { reads = true, allowHalfOpen = false } = {}) {
+    this.#isConnecting ||= this.connections === 0
     const one = async () => {
       while (!this.isOver) {
         await this.#waitToConnect()
@@ -108,10 +112,16 @@ export class Attack {
     await Promise.all(Array.from({ length: count }, one))
   }
 
+  /** The time runs from the first connection on: making the requests, and connecting, may take a while. */
+  #begin() {
+    this.#isConnecting = false
+    this.#endsAtMs = performance.now() + this.#durationMs
+  }
+
   async #waitToConnect() {
     const now = performance.now()
     this.#nextConnectionAtMs = Math.max(this.#nextConnectionAtMs, now) + 1_000 / connectionsPerSecond
-    await delay(Math.min(this.#nextConnectionAtMs - now, this.leftMs))
+    await delay(Math.min(this.#nextConnectionAtMs - now, this.#durationMs))
   }
 
   async #connection(use, { reads, allowHalfOpen }) {
@@ -123,12 +133,13 @@ export class Attack {
     })
     socket.once('close', end)
     socket.on('error', (error) => this.note(error.code))
+    let timer
     socket.once('connect', () => {
-      this.connections++
+      if (this.connections++ === 0) this.#begin()
+      timer = setTimeout(() => socket.destroy(), this.leftMs)
       if (reads) socket.on('data', (data) => this.#read(data))
       Promise.resolve(use(socket)).catch((error) => this.note(error.message))
     })
-    const timer = setTimeout(() => socket.destroy(), this.leftMs)
     await closed
     clearTimeout(timer)
   }

@@ -37,10 +37,11 @@ export async function hostile({ attackMs, attackSockets, attacks: wanted, warm, 
   const databaseUrl = await createDatabase('hostile')
   await prepare(databaseUrl)
   const rows = []
+  const servers = new Servers(databaseUrl, warm)
   for (const attack of allAttacks) {
     if (!`${attack.from}: ${attack.name}`.includes(wanted)) continue
     const measured = await carryOut(attack, {
-      databaseUrl,
+      servers,
       attackMs,
       sockets: attackSockets,
       warmupMs: warm ? 2_000 : 100,
@@ -49,6 +50,7 @@ export async function hostile({ attackMs, attackSockets, attacks: wanted, warm, 
     tell(progressOf(attack, measured))
     rows.push({ from: attack.from, name: attack.name, ...measured })
   }
+  await servers.stop()
   await dropDatabase(databaseUrl)
   return {
     title: `Attacks of ${attackMs / 1_000} s each, while a gateway meters 120 calls a second`,
@@ -73,25 +75,15 @@ async function prepare(databaseUrl) {
   await client.end()
 }
 
-async function carryOut(attack, { databaseUrl, attackMs, sockets, warmupMs, afterMs }) {
-  const redis = attack.redis ? await startRedis() : undefined
-  const jwks = attack.jwks ? await startJwks() : undefined
-  const environment = {
-    ...attack.environment,
-    ...(redis && { REDIS_URL: `redis://127.0.0.1:${redis.port}` }),
-    ...(jwks && { AUTH_JWKS_URL: jwks.url, AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience }),
-  }
-  const server = await startCheckout('.', { databaseUrl, environment, isOutputRead: attack.isOutputRead })
-  const { pid } = server.cpu
-  prefer(pid)
-  const { origin, hostname: host, port } = new URL(server.url)
-  const probe = await startProbe(server)
+async function carryOut(attack, { servers, attackMs, sockets, warmupMs, afterMs }) {
+  const { url, pid, redisPort, probe, stop } = await servers.start(attack)
+  const { origin, hostname: host, port } = new URL(url)
   await delay(warmupMs)
   const restedMb = memoryOf(pid).residentMb
   resetPeak(pid)
   await probe.ask('record')
   const target = {
-    ...{ url: origin, host, port: Number(port), sockets, redisPort: redis?.port, accountId: accountIdOf(0) },
+    ...{ url: origin, host, port: Number(port), sockets, redisPort, accountId: accountIdOf(0) },
     token: customerToken(0),
     largeToken: customerToken(firstLarge),
   }
@@ -101,14 +93,58 @@ async function carryOut(attack, { databaseUrl, attackMs, sockets, warmupMs, afte
   await delay(afterMs)
   const seen = await probe.ask('report')
   const peakMb = memoryOf(pid)?.peakMb
-  probe.stop()
-  await server.stop()
-  await redis?.stop()
-  jwks?.close()
+  await stop()
   const measured = { ...seen, did: sumOf(reports), grownMb: peakMb - restedMb, load: loadavg()[0] }
   if (measured.did.sent + measured.did.connections === 0)
     throw new Error(`The attack "${attack.name}" did nothing.`)
   return { ...measured, faults: faultsOf(measured) }
+}
+
+/** Servers with a probe each: a new one for each attack, or, where nothing is measured, one for equal settings. */
+class Servers {
+  #databaseUrl
+  #isEachNew
+  #kept = new Map()
+
+  constructor(databaseUrl, isEachNew) {
+    this.#databaseUrl = databaseUrl
+    this.#isEachNew = isEachNew
+  }
+
+  async start(attack) {
+    if (this.#isEachNew) return await this.#startNew(attack)
+    const { environment, redis, jwks, isOutputRead } = attack
+    const settings = JSON.stringify({ environment, redis, jwks, isOutputRead })
+    const server = this.#kept.get(settings) ?? (await this.#startNew(attack))
+    this.#kept.set(settings, server)
+    return { ...server, stop: async () => {} }
+  }
+
+  async stop() {
+    for (const { stop } of this.#kept.values()) await stop()
+  }
+
+  async #startNew(attack) {
+    const redis = attack.redis ? await startRedis() : undefined
+    const jwks = attack.jwks ? await startJwks() : undefined
+    const environment = {
+      ...attack.environment,
+      ...(redis && { REDIS_URL: `redis://127.0.0.1:${redis.port}` }),
+      ...(jwks && { AUTH_JWKS_URL: jwks.url, AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience }),
+    }
+    const { isOutputRead } = attack
+    const server = await startCheckout('.', { databaseUrl: this.#databaseUrl, environment, isOutputRead })
+    const { pid } = server.cpu
+    prefer(pid)
+    const probe = await startProbe(server)
+    const stop = async () => {
+      probe.stop()
+      await server.stop()
+      await redis?.stop()
+      jwks?.close()
+    }
+    return { url: server.url, pid, redisPort: redis?.port, probe, stop }
+  }
 }
 
 /** Attackers have machines of their own in the real world. Here they, and other users, must not take the server's turn. */
@@ -200,7 +236,7 @@ const missedOf = ({ name, faults }) => ({
 function progressOf({ name }, { health, metered, customer, grownMb, lateMs, load, did, faults }) {
   const answers = Object.entries(did.answers).map(([answer, count]) => `${answer}: ${count}`)
   return (
-    `  ${name.padEnd(54)} /health ${format(health.worstMs)} ms, metered ${format(metered.worstMs)} ms, ` +
+    `  ${name.padEnd(54)} /health ${format(health.worstMs)} ms (${format(health.busyMs)} busy), metered ${format(metered.worstMs)} ms, ` +
     `${metered.refused} refused, +${Math.round(grownMb)} MB, ` +
     `another account ${format(customer.p99Ms)} ms (${customer.refused} refused), probe ${format(lateMs)} ms late, ` +
     `load ${load}; ${did.connections} connections, ${did.sent} sent, ${answers.join(', ')}` +
@@ -213,6 +249,7 @@ function gridOf(rows) {
     head: [
       'attack',
       'worst /health ms',
+      'server busy meanwhile ms',
       'worst metered call ms',
       'refused calls',
       'memory MB',
@@ -222,6 +259,7 @@ function gridOf(rows) {
     rows: rows.map(({ name, health, metered, customer, grownMb, faults }) => [
       name,
       format(health.worstMs),
+      format(health.busyMs),
       format(metered.worstMs),
       `${metered.refused} of ${metered.asked}`,
       `+${Math.round(Math.max(0, grownMb))}`,

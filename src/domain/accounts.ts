@@ -1,6 +1,8 @@
+import { LRUCache } from 'lru-cache'
 import { v7 as uuidv7 } from 'uuid'
 import type { Clock } from '../clock.ts'
 import { type InputIssue, InvalidInputError, NotFoundError } from '../errors.ts'
+import { fixedLimits } from '../limits.ts'
 import { canBePlanSlug } from './catalogue.ts'
 import { CreationRate } from './creation-rate.ts'
 import type { NewApiKey } from './key-store.ts'
@@ -76,6 +78,12 @@ export class Accounts {
   readonly #creationRate: CreationRate
   readonly #firstKeyByClaim: boolean
   readonly #changed: (accountId: string) => void
+  /** The ids of accounts by their external ids. Another server may remove an account, so it is soon asked for again. */
+  readonly #ids = new LRUCache<string, string>({
+    ttl: fixedLimits.knownAccountsMs,
+    maxSize: fixedLimits.knownAccountsLength,
+    sizeCalculation: (id, externalId) => id.length + externalId.length,
+  })
 
   constructor({
     store,
@@ -95,11 +103,22 @@ export class Accounts {
     this.#changed = changed
   }
 
+  /** The id of the account with this external id; undefined where the database must be asked. */
+  idOf(externalId: string): string | undefined {
+    return this.#ids.get(externalId)
+  }
+
   /**
    * The id of the account that a customer's token names. Creates it on the default plan when it is first seen.
    * @throws OverloadedError if too many accounts are being created
    */
   async findOrCreate(externalId: string): Promise<string> {
+    const id = await this.#findOrCreate(externalId)
+    this.#ids.set(externalId, id)
+    return id
+  }
+
+  async #findOrCreate(externalId: string): Promise<string> {
     const found = await this.#store.find(externalId)
     if (found !== null) return found
     this.#creationRate.count()
@@ -169,7 +188,9 @@ export class Accounts {
    * @throws NotFoundError
    */
   async remove(externalId: string): Promise<string> {
-    return this.#found(await this.#store.remove(externalId))
+    const accountId = this.#found(await this.#store.remove(externalId))
+    this.#ids.delete(externalId)
+    return accountId
   }
 
   /**

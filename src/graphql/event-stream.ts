@@ -1,6 +1,7 @@
 import type { ExecutionResult } from 'graphql'
 
-type Execute = (event: unknown) => ExecutionResult | Promise<ExecutionResult>
+/** Executes an event, unless the subscription is over by the time that it may be executed. */
+type Execute = (event: unknown, isOver: () => boolean) => ExecutionResult | Promise<ExecutionResult>
 
 /** Lets the events of one connection pass while it may be written to, one at a time. */
 export interface EventGate {
@@ -43,7 +44,8 @@ export class EventStream implements AsyncIterableIterator<ExecutionResult, void,
       })
     if (this.#isOver) return { done: true, value: undefined }
     try {
-      return { done: false, value: await this.#execute(value) }
+      const result = await this.#execute(value, () => this.#isOver)
+      return this.#isOver ? { done: true, value: undefined } : { done: false, value: result }
     } catch (error) {
       await this.return()
       throw error

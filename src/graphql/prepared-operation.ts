@@ -17,6 +17,7 @@ import {
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import { hasScope, type Principal } from '../domain/principal.ts'
+import { fixedLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
 import { meteringScope, scopeError } from '../schema/scope-errors.ts'
 import { tooComplex, weightOf } from './document-limits.ts'
@@ -95,7 +96,7 @@ export class PreparedOperation {
   }
 
   /**
-   * Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it. Events that need the database are
+   * Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it, in its owner's turn. Events that need the database are
    * operations of their owner, like any other; the others have had their turn.
    * @param gate what its events must pass before they are executed
    */
@@ -103,14 +104,17 @@ export class PreparedOperation {
     const check = checkFor(args.variableValues)
     if (check.isTooLarge) return variablesTooLarge
     const checked = withMaxErrors(args, check)
+    const { share } = args.contextValue as Context
+    await share.turn(this.weight + fixedLimits.fieldsPerSubscription)
     const source = await createSourceEventStream(checked)
     if (!(Symbol.asyncIterator in source)) return source
-    const { share } = args.contextValue as Context
     const executeEvent = (event: unknown) => execute({ ...checked, rootValue: event })
     this.#eventsRead ??= readsDatabase(this.#schema, this.document)
     return new EventStream(
       source,
-      this.#eventsRead ? (event) => share.operation(() => executeEvent(event)) : executeEvent,
+      this.#eventsRead
+        ? (event, isOver) => share.operation(() => (isOver() ? {} : executeEvent(event)))
+        : executeEvent,
       gate,
     )
   }

@@ -22,7 +22,7 @@ const recheckMs = 20
 /**
  * Shares what is scarce fairly among owners, whatever each of them asks for. An owner is an account, or a token without
  * one. Owners with waiting work are served one after the other; the work of one owner is served in its order. An owner
- * that has used much more than another lately makes way while the other's operation is under way.
+ * that has used more than another lately makes way while the other's operation is under way.
  *
  *   operation ──(a slot is free)──▶ executes ──┬──▶ statement ──(a connection is free)──▶ runs in the database
  *                                              └──▶ turn ──(the owner is next)──▶ runs on the event loop

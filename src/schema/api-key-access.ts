@@ -1,7 +1,6 @@
 import { accessRule } from '../domain/access.ts'
 import type { ResourcesOfType } from '../domain/metering/decision.ts'
 import { keyLimits, listLimits } from '../limits.ts'
-import { ApiCall } from './api-calls.ts'
 import { ApiKeyResources } from './api-key-resources.ts'
 import { builder } from './builder.ts'
 
@@ -21,14 +20,22 @@ export const ApiKeyAccess = builder.prismaObject('ApiKey', {
       type: ApiKeyAccessMode,
       description: 'Every API call, or only chosen ones.',
     }),
-    apiCalls: t.field({
-      type: [ApiCall],
+    apiCalls: t.prismaField({
+      type: ['ApiCall'],
       description: 'The chosen API calls; empty if mode is FULL.',
-      select: (_args, _context, nestedSelection) => ({
-        apiCalls: { select: { apiCall: nestedSelection() }, orderBy: { apiCallId: 'asc' } },
-      }),
+      select: { id: true, accessMode: true },
       complexity: { field: 1, multiplier: 10 },
-      resolve: ({ apiCalls }) => apiCalls.map(({ apiCall }) => apiCall),
+      // Not a nested selection: Prisma would join as many rows in one go as all keys of a page have API calls.
+      resolve: async (query, { id, accessMode }, _args, { loaders, prisma }, info) => {
+        if (accessMode === 'FULL') return []
+        const apiCalls = loaders.rows(info.fieldNodes, (ids) =>
+          prisma.apiCall.findMany({ ...query, where: { id: { in: ids } } }),
+        )
+        const chosen = await Promise.all(
+          (await loaders.apiCallIds.load(id)).map((each) => apiCalls.load(each)),
+        )
+        return chosen.filter((apiCall) => apiCall !== null)
+      },
     }),
     resources: t.field({
       type: [ApiKeyResources],

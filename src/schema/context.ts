@@ -14,7 +14,7 @@ import type { Share } from './share.ts'
 
 /** What resolvers need. The composition root provides it. */
 export interface ResolverServices {
-  accounts: Pick<Accounts, 'findOrCreate' | 'save' | 'saveAll' | 'setSuspended' | 'remove'>
+  accounts: Pick<Accounts, 'idOf' | 'findOrCreate' | 'save' | 'saveAll' | 'setSuspended' | 'remove'>
   keys: Pick<
     ApiKeys,
     | ('add' | 'remove' | 'setNote' | 'configureAccess' | 'setEnabled' | 'setExpiry' | 'setLimits')
@@ -52,9 +52,14 @@ export function createContext(
   const externalId = principal?.accountExternalId
   if (onlyMeters || principal === null || externalId === undefined || !usesAccount(principal))
     return new OperationContext(services, principal, null, share)
-  return share
-    .statement(() => services.accounts.findOrCreate(externalId))
-    .then((ownAccountId) => new OperationContext(services, principal, ownAccountId, share))
+  const known = services.accounts.idOf(externalId)
+  if (known !== undefined) return new OperationContext(services, principal, known, share)
+  return (
+    share
+      // Another operation may have found it while this one waited.
+      .statement(async () => services.accounts.idOf(externalId) ?? services.accounts.findOrCreate(externalId))
+      .then((ownAccountId) => new OperationContext(services, principal, ownAccountId, share))
+  )
 }
 
 function usesAccount(principal: Principal): boolean {

@@ -34,6 +34,8 @@ export class Loaders {
   readonly apiKeyUsage: DataLoader<MonthOf, ApiKeyUsageRow | null>
   /** When keys were last used. */
   readonly lastCallAt: DataLoader<string, Date | null>
+  /** The API calls that restricted keys may make, in order. */
+  readonly apiCallIds: DataLoader<string, string[]>
 
   constructor(prisma: PrismaClient) {
     this.#prisma = prisma
@@ -53,6 +55,34 @@ export class Loaders {
       const byId = new Map(rows.map(({ apiKeyId, _max }) => [apiKeyId, _max.lastCallAt]))
       return ids.map((id) => byId.get(id) ?? null)
     })
+    this.apiCallIds = createLoader(listLimits.pageRows, async (ids) => {
+      const lists = new Map<string, string[]>(ids.map((id) => [id, []]))
+      const read = async (part: string[]) => {
+        const where = { apiKeyId: { in: part } }
+        const rows = await prisma.apiKeyApiCall.findMany({ where, orderBy: { apiCallId: 'asc' } })
+        for (const { apiKeyId, apiCallId } of rows) lists.get(apiKeyId)?.push(apiCallId)
+      }
+      await Promise.all((await this.#partsByApiCalls([...lists.keys()])).map(read))
+      return ids.map((id) => lists.get(id) as string[])
+    })
+  }
+
+  /** Keys in parts, of which each has no more API calls than one statement is to read. */
+  async #partsByApiCalls(ids: string[]): Promise<string[][]> {
+    if (ids.length === 1) return [ids]
+    const where = { apiKeyId: { in: ids } }
+    const counts = await this.#prisma.apiKeyApiCall.groupBy({ by: ['apiKeyId'], where, _count: true })
+    const parts: string[][] = []
+    let room = 0
+    for (const { apiKeyId, _count } of counts) {
+      if (_count > room) {
+        parts.push([])
+        room = rowsPerStatement
+      }
+      parts.at(-1)?.push(apiKeyId)
+      room -= _count
+    }
+    return parts
   }
 
   /** The usage of keys in the last so many months until `newest`, by the key's id. Months without calls have no row. */

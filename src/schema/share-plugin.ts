@@ -129,4 +129,6 @@ function listInParts(
   return list
 }
 
+// A process may load this module more than once: Vitest does for each project.
+SchemaBuilder.allowPluginReRegistration = true
 SchemaBuilder.registerPlugin(name, SharePlugin)

@@ -216,7 +216,9 @@ export class Connection {
     this.#behindUntilMs = isLate ? performance.now() + behindForMs : 0
     if (isMore) this.#pings.send()
     this.#messagesInTurn = 0
-    if (this.#pingToAnswer && this.isOpen) this.#options.socket.pong(this.#pingToAnswer)
+    const { socket } = this.#options
+    if (this.#pingToAnswer && this.isOpen && socket.bufferedAmount < unsentBytes)
+      socket.pong(this.#pingToAnswer)
     this.#pingToAnswer = undefined
     this.#readOn()
   }

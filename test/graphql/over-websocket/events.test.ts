@@ -16,9 +16,13 @@ class OppositeClock extends TestClock {
     const callbacks = this.#waiting.get(atMs) ?? []
     this.#waiting.set(atMs, callbacks)
     if (callbacks.length === 0)
-      super.at(instant, () => {
+      super.at(instant, async () => {
         this.#waiting.delete(atMs)
-        for (const each of callbacks.toReversed()) each()
+        for (const each of callbacks.toReversed()) {
+          each()
+          // Timers that are due together are apart by whatever the first one sets off.
+          await new Promise(setImmediate)
+        }
       })
     callbacks.push(callback)
     return () => void callbacks.splice(callbacks.indexOf(callback), 1)
