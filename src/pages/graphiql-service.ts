@@ -59,8 +59,9 @@ export const describeKey = `# 9. Describe a key
 #
 # A gateway can ask what a key is and may do without
 # counting a call. "code" is what a call would be
-# told because of the key and its account alone: try
-# setApiKeyEnabled with false in tab 5's place.
+# told as far as the key and its account decide it.
+# Turn the key off with setApiKeyEnabled, and run
+# this again.
 
 query Describe($secret: String!) {
   describeSecret(secret: $secret) {
