@@ -15,7 +15,7 @@ export const snapshotStatement = {
     join plan on plan.id = account.plan_id
     left join account_usage usage on usage.month = $2 and usage.account_id = account.id
     left join lateral (
-      select id from api_key
+      select id, monthly_call_limit from api_key
       where account_id = account.id and removed_at is null
         and id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
       order by id limit $4
