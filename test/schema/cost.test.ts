@@ -24,14 +24,20 @@ describe('the cost of an operation', () => {
     )
   })
 
-  it('allows a whole page of keys with every field that the client area shows and a year of history', async () => {
-    const page = `{ account { name plan { name maxApiKeys } usage { calls quota remaining resetsAt } apiKeys(first: 100) {
+  it.each([
+    ['what restricts them', 'resources { type ids } allowedNetworks', ''],
+    ['a year of history', '', 'usageHistory { month calls }'],
+  ])(
+    'allows a whole page of keys with every field that the client area shows and %s',
+    async (_, access, more) => {
+      const page = `{ account { name plan { name maxApiKeys } usage { calls quota remaining resetsAt } apiKeys(first: 100) {
       totalCount pageInfo { hasNextPage endCursor } edges { cursor node { id start note secret lastCallAt createdAt
-      regeneratedAt access { mode apiCalls { name title category kind } resources { type ids } allowedNetworks }
+      regeneratedAt access { mode apiCalls { name title category kind } ${access} }
       enabled expiresAt previousSecretExpiresAt monthlyCallLimit rateLimit { calls perSeconds }
-      usage { calls lastCallAt } usageHistory { month calls } } } } } }`
-    expect(await codeOf(page)).toBeUndefined()
-  })
+      usage { calls lastCallAt } ${more} } } } } }`
+      expect(await codeOf(page)).toBeUndefined()
+    },
+  )
 
   it('counts every id that nodes is given, repeated ones and those in variables included', async () => {
     const nodes = async (aliases: number, ids: string[]) => {

@@ -39,7 +39,7 @@ describe.each(databases)('operators and keys on %s:', (database) => {
 
   async function snapshotAfter(change: () => Promise<unknown>) {
     const watcher = new LiveUsageWatcher(app, customer.token)
-    await watcher.until(({ events }) => events.length > 0)
+    await watcher.until(({ events }) => events.at(-1)?.complete === true)
     const before = watcher.events.length
     await change()
     await watcher.until(({ events }) => events.length > before)

@@ -27,7 +27,7 @@ describe('the share of an operation', () => {
   afterAll(() => app.stop())
 
   /** Executes an operation of the customer with a share that notes what it is asked for. */
-  async function execute<Data>(source: string, turn: Share['turn'] = unshared.turn) {
+  async function execute<Data>(source: string, turn: Share['turn'] = unshared.turn, as = customer) {
     const turns: number[] = []
     let [statements, running, mostAtOnce] = [0, 0, 0]
     const share: Share = {
@@ -49,7 +49,7 @@ describe('the share of an operation', () => {
     const principal = {
       subject: 'customer',
       scopes: customerScopes,
-      accountExternalId: customer.externalId,
+      accountExternalId: as.externalId,
       expiresAt: new Date(8.64e15),
     }
     const contextValue = await createContext(app.services, principal, share)
@@ -80,7 +80,9 @@ describe('the share of an operation', () => {
   })
 
   it('includes a database connection for every statement, and never a second one for the same', async () => {
-    expect(await execute('{ viewer { subject } }')).toMatchObject({ lookUps: 1, statements: 0 })
+    const newcomer = { ...customer, externalId: 'newcomer' }
+    const viewer = await execute('{ viewer { subject } }', unshared.turn, newcomer)
+    expect(viewer).toMatchObject({ lookUps: 1, statements: 0 })
     expect(await execute(keys('totalCount nodes { id }'))).toMatchObject({ statements: 3 })
     const mutation =
       'mutation { setApiKeyNote(input: { id: "x" }) { __typename } removeApiKey(input: { id: "x" }) { __typename } }'
