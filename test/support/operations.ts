@@ -290,3 +290,17 @@ export const MeterApiCallOnce = graphql(`
     }
   }
 `)
+
+export const MeterApiCallFully = graphql(`
+  mutation MeterApiCallFully($input: MeterApiCallInput!) {
+    meterApiCall(input: $input) {
+      code
+      message
+      retryAt
+      replayed
+      previousSecret
+      rateLimits { scope calls perSeconds remaining resetsAt }
+      allowedResources { type ids }
+    }
+  }
+`)

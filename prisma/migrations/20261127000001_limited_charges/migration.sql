@@ -97,6 +97,9 @@ $$;
 -- counts of its limited keys, and with the ids of its calls. "limited_accounts" are those to lock. A group whose id is
 -- also that of an earlier group is left 'undecided'.
 --
+-- Rows are looked up one by one (LATERAL with LIMIT): a plan that was made while these tables were empty would join them
+-- as a whole, and be kept when they have grown.
+--
 -- The order of locks is the same everywhere: own buckets by account, account_usage by account, api_key_usage by key.
 CREATE FUNCTION "latchkey_charge_limited"(
     "in_month" DATE,
@@ -122,9 +125,12 @@ BEGIN
                 ELSE 'request id reused'
             END AS decided
         FROM unnest(groups) AS judged
-        -- Not compared by time here: a plan made while there are few requests could look them up by it.
-        LEFT JOIN metered_request request ON verdict = 'allowed' AND request.api_key_id = judged.api_key_id
-            AND request.request_id = judged.request_id
+        LEFT JOIN LATERAL (
+            SELECT api_call_id, at
+            FROM metered_request
+            WHERE api_key_id = judged.api_key_id AND request_id = judged.request_id AND verdict = 'allowed'
+            LIMIT 1
+        ) request ON true
     ),
     asked AS MATERIALIZED (
         SELECT judged.*,
@@ -163,7 +169,12 @@ BEGIN
             WHERE access = 'allowed' AND rate.rate_calls IS NOT NULL
             GROUP BY asked.account_id, rate.subject_id, rate.rate_calls, rate.per_seconds
         ) wanted
-        LEFT JOIN rate_bucket known ON known.account_id = wanted.account_id AND known.subject_id = wanted.subject_id
+        LEFT JOIN LATERAL (
+            SELECT spent, at, per_seconds
+            FROM rate_bucket
+            WHERE account_id = wanted.account_id AND subject_id = wanted.subject_id
+            LIMIT 1
+        ) known ON true
     ),
     full_account AS MATERIALIZED (
         SELECT account_id
@@ -177,8 +188,9 @@ BEGIN
             WHERE access = 'allowed' AND calls > 0 AND key_limit IS NOT NULL
             GROUP BY account_id, api_key_id, key_limit
         ) wanted
-        LEFT JOIN api_key_usage usage ON usage.month = in_month AND usage.api_key_id = wanted.api_key_id
-        WHERE COALESCE(usage.calls, 0) + wanted.calls > key_limit
+        WHERE wanted.calls + COALESCE(
+            (SELECT calls FROM api_key_usage WHERE month = in_month AND api_key_id = wanted.api_key_id), 0
+        ) > key_limit
     ),
     charged AS (
         INSERT INTO account_usage AS usage (month, account_id, calls, quota)
