@@ -28,7 +28,7 @@ export const shared = defineConfig({
     // Each file starts its own servers, databases and browsers, which compete for the CPU.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
-    provide: { testsEmbedded: false },
+    provide: { testsEmbedded: false, thorough: false },
   },
 })
 

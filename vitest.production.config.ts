@@ -4,7 +4,15 @@ import { shared } from './vitest.config.ts'
 const files = (...names: string[]) => names.map((name) => `test/production/${name}.test.ts`)
 
 /** Files that mostly wait while a dependency is away. */
-const faults = files('postgres-outage', 'ready', 'redis-outage', 'tls', 'stop-while-starting')
+const faults = files(
+  'durability-settings',
+  'pgbouncer',
+  'postgres-outage',
+  'ready',
+  'redis-outage',
+  'tls',
+  'stop-while-starting',
+)
 
 /** Tests of several servers under load and during failures: `npm run test:production`. */
 export default mergeConfig(

@@ -25,10 +25,11 @@ export function assertBuilt(directory) {
 
 /**
  * Starts the server of a checkout with default settings for production, on the database at `databaseUrl` or, if that
- * is undefined, on an embedded one. Returns its URL, what `load` needs to measure its CPU time, and:
- * `resetLog()`, to be called now and then, because the server's log goes to a file; `stop()`.
+ * is undefined, on an embedded one. `environment` has further settings. Returns its URL, what `load` needs to measure
+ * its CPU time, and: `resetLog()`, to be called now and then, because the server's log goes to a file; `stop()`.
+ * With `isOutputRead: false` the log goes to a pipe that nobody reads once the server listens.
  */
-export async function startCheckout(directory, { databaseUrl } = {}) {
+export async function startCheckout(directory, { databaseUrl, environment, isOutputRead = true } = {}) {
   assertBuilt(directory)
   const scratch = await mkdtemp(join(tmpdir(), 'latchkey-bench-'))
   const logFile = join(scratch, 'log')
@@ -37,7 +38,7 @@ export async function startCheckout(directory, { databaseUrl } = {}) {
   const log = await open(logFile, 'a')
   const child = spawn(process.execPath, ['dist/main.js'], {
     cwd: directory,
-    stdio: ['ignore', log.fd, 'inherit'],
+    stdio: ['ignore', isOutputRead ? log.fd : 'pipe', 'inherit'],
     env: {
       PATH: process.env.PATH,
       NODE_ENV: 'production',
@@ -45,8 +46,10 @@ export async function startCheckout(directory, { databaseUrl } = {}) {
       AUTH_SECRET: authSecret,
       LOG_LEVEL: 'info',
       ...(databaseUrl === undefined ? { DATA_DIR: join(scratch, 'data') } : { DATABASE_URL: databaseUrl }),
+      ...environment,
     },
   })
+  child.stdout?.on('data', (chunk) => void log.appendFile(chunk))
   const exited = new Promise((done) => child.once('exit', done))
   const abandon = () => {
     child.kill('SIGKILL')
@@ -62,6 +65,7 @@ export async function startCheckout(directory, { databaseUrl } = {}) {
   }
   try {
     const url = `${await listeningUrl(child, logFile)}/graphql`
+    child.stdout?.removeAllListeners('data').pause()
     return {
       url,
       gatewayToken: mintToken({ scope: 'calls:meter' }),

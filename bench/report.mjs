@@ -8,8 +8,8 @@ export function machine(database) {
   return `${cpus().length} × ${cpu?.model ?? 'CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node.js ${process.version}, ${database}`
 }
 
-/** A section as tables in plain text that are Markdown, too. */
-export function table({ title, lines, comparisons = [], checks = [] }) {
+/** A section as tables in plain text that are Markdown, too. `grid`: one with columns of its own. */
+export function table({ title, lines, grid, comparisons = [], checks = [] }) {
   const head = [
     '',
     'calls/s',
@@ -36,6 +36,7 @@ export function table({ title, lines, comparisons = [], checks = [] }) {
   return [
     `\n## ${title}\n`,
     ...(rows.length > 0 ? [...markdown(head, rows), ''] : []),
+    ...(grid ? [...markdown(grid.head, grid.rows), ''] : []),
     ...(comparisons.length > 0 ? [...ratios(comparisons), ''] : []),
     ...verdicts,
   ].join('\n')
@@ -80,7 +81,7 @@ export function check(what, value, relation, floor, unit = '×') {
 export async function write(directory, result) {
   await mkdir(directory, { recursive: true })
   await writeFile(new URL('latest.json', directory), `${JSON.stringify(result, null, 2)}\n`)
-  await writeFile(new URL('latest.svg', directory), chart(result))
+  if (result.sections[0].lines.length > 0) await writeFile(new URL('latest.svg', directory), chart(result))
 }
 
 /** A bar chart of the first section's calls a second, on a logarithmic scale. */

@@ -6,9 +6,10 @@ import { machine, table, write } from './report.mjs'
 const usage = `Measures Latchkey, its alternatives, and other versions of it, on one PostgreSQL (BENCH_DATABASE_URL).
 
   npm run bench -- [--only SECTIONS] [--against DIR] [--rounds 5] [--seconds 4] [--quick]
-                   [--together] [--embedded] [--smoke]
+                   [--attacks TEXT] [--together] [--embedded] [--smoke]
 
-  --only       some of contenders, workloads, growth, live, embedded, against, separated by commas
+  --only       some of contenders, workloads, growth, live, embedded, hostile, against, separated by commas
+  --attacks    with --only hostile: only the attacks whose names, or senders, contain this text
   --against    compares this checkout with the one in DIR, which must be installed and built
   --quick      with --only against: 64 callers only, in more and shorter rounds
   --together   with --only against: both checkouts under load at the same time, to compare CPU time per call
@@ -22,6 +23,7 @@ const sections = {
   growth: async (settings) => (await import('./sections/growth.mjs')).growth(settings),
   live: async (settings) => (await import('./sections/live.mjs')).live(settings),
   embedded: async (settings) => (await import('./sections/embedded.mjs')).embedded(settings),
+  hostile: async (settings) => (await import('./sections/hostile.mjs')).hostile(settings),
   against: async (settings) => (await import('./sections/against.mjs')).against(settings),
 }
 const tell = (text) => process.stdout.write(`${text}\n`)
@@ -47,6 +49,7 @@ function readArguments() {
     options: {
       only: { type: 'string' },
       against: { type: 'string' },
+      attacks: { type: 'string', default: '' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -59,9 +62,9 @@ function readArguments() {
   return values
 }
 
-function settingsOf({ against, rounds, seconds, quick, together, smoke }) {
+function settingsOf({ against, attacks, rounds, seconds, quick, together, smoke }) {
   // The smoke run has nothing to compare with but this checkout itself.
-  const common = { tell, quick, together, other: against ?? (smoke ? '.' : undefined) }
+  const common = { tell, quick, together, attacks, other: against ?? (smoke ? '.' : undefined) }
   if (smoke)
     return {
       ...common,
@@ -74,6 +77,8 @@ function settingsOf({ against, rounds, seconds, quick, together, smoke }) {
       sizes: [100, 1_000],
       subscribers: [50],
       accounts: 20,
+      attackMs: 150,
+      attackSockets: 20,
     }
   return {
     ...common,
@@ -87,6 +92,8 @@ function settingsOf({ against, rounds, seconds, quick, together, smoke }) {
     sizes: [1_000, 100_000, 1_000_000],
     subscribers: [100, 1_000, 10_000],
     accounts: quick ? 200 : 1_000,
+    attackMs: Number(seconds ?? 6) * 1_000,
+    attackSockets: 4_000,
   }
 }
 

@@ -3,7 +3,13 @@ import { type Clock, createSystemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Logger } from './log.ts'
 import type { Explorer } from './pages/graphiql.ts'
-import { createServices, databaseServerOf, prepareDatabase, type Services } from './services.ts'
+import {
+  createServices,
+  databaseServerOf,
+  prepareDatabase,
+  type Services,
+  watchDatabase,
+} from './services.ts'
 import { openDatabase } from './storage/database.ts'
 import type { EmbeddedDatabase } from './storage/embedded.ts'
 import { startTransports, type TransportOptions } from './transports.ts'
@@ -44,8 +50,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     onIdleError: (err) => log.warn({ err }, 'a database connection broke'),
   })
   const parts = createServices(config, log, clock, database)
+  let endWatch = () => {}
   try {
     await prepareDatabase(config, log, database, parts.services)
+    endWatch = await watchDatabase(log, clock, database)
     const { services } = parts
     const { explorer: readExplorer } = options
     const explorer = readExplorer && (() => readExplorer(services))
@@ -59,6 +67,7 @@ export async function createApp(options: AppOptions): Promise<App> {
           transports.announceStop()
           if (delayMs > 0) await setTimeout(delayMs)
           await transports.stop(config.shutdownTimeoutMs - delayMs)
+          endWatch()
           await parts.stop()
           await database.close()
         })()
@@ -66,6 +75,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
     }
   } catch (error) {
+    endWatch()
     await parts.stop()
     await database.close()
     throw error

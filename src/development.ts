@@ -187,10 +187,12 @@ export async function demoExplorer(
   })
   const metered = keys.find(({ accessMode }) => accessMode === 'FULL') ?? keys[0]
   const changed = keys.find((key) => key !== metered) ?? metered
-  const secret = metered?.sealedSecret && (await vault.open(metered.sealedSecret, metered.id))
+  const secretOf = async (key: (typeof keys)[number] | undefined) =>
+    key?.sealedSecret ? await vault.open(key.sealedSecret, key.id) : null
   return {
     tokens,
-    meteredSecret: secret || 'the secret of a key',
+    meteredSecret: (await secretOf(metered)) ?? 'the secret of a key',
     changedId: changed ? globalIdOf('ApiKey', changed.id) : 'the id of a key',
+    changedSecret: (await secretOf(changed)) ?? 'the secret of another key',
   }
 }

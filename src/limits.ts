@@ -38,7 +38,7 @@ export const limitSettings = {
   requestMs: { setting: 'REQUEST_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 30_000 },
   /** How long a response may wait for its client to read any of it. Then the connection is closed. */
   writeMs: { setting: 'WRITE_TIMEOUT_MS', least: 100, most: 600_000, byDefault: 30_000 },
-  /** Bytes of HTTP responses and event streams that clients have not read. Beyond, connections are closed. */
+  /** Bytes of responses, event streams and WebSocket messages that clients have not read. Beyond, connections are closed. */
   unsentResponseBytes: {
     setting: 'MAX_UNSENT_BYTES',
     least: 65_536,
@@ -57,7 +57,7 @@ export const limitSettings = {
   waitingCalls: { setting: 'MAX_WAITING_CALLS', least: 1, most: 1_000_000, byDefault: 20_000 },
   /** The estimated wait above which operations are refused. */
   waitMs: { setting: 'MAX_WAIT_MS', least: 10, most: 60_000, byDefault: 250 },
-  /** Statements that wait for a database connection. */
+  /** Operations in flight, most of which wait; those that meter and subscriptions do not count. */
   waitingQueries: { setting: 'MAX_WAITING_QUERIES', least: 1, most: 100_000, byDefault: 1_000 },
   /** Keys that customers add to one account within an hour, on all servers together. */
   addedApiKeysPerHour: { setting: 'MAX_ADDED_API_KEYS_PER_HOUR', least: 1, most: 1_000_000, byDefault: 600 },
@@ -78,18 +78,26 @@ export const operationLimits = {
   tokens: 10_000,
   /** The same without a bearer token. GraphiQL's query for the schema has about 400. */
   anonymousTokens: 1_000,
+  /** Fields, fragments and spreads of all operations of a document, as they are written. */
+  selections: 500,
   /** Fragments count wherever they are spread. */
   aliases: 300,
   directives: 50,
   depth: 12,
   breadth: 300,
-  /** Rows of a list count as often as the list may have them. */
+  /**
+   * A field costs 1, with a statement of its own 10, and in a list as often as there may be rows: `first` or `last`, the
+   * ids given, the months asked for, or else an estimate.
+   */
   cost: 10_000,
   /** Characters of an alias. A response repeats it for every row of a list. */
   aliasLength: 128,
-  /** Lists, objects and scalars in the variables. A full batch of metered calls has about 3,000. */
-  variableValues: 10_000,
+  /** Lists, objects and scalars in the variables. A full import of keys has about 20,000. */
+  variableValues: 25_000,
 } as const
+
+/** The cost of what takes a statement of its own. A field costs 1. */
+export const statementCost = 10
 
 /** Limits on what a response says about errors, so that a refusal is never much larger than the request. */
 export const errorLimits = {
@@ -112,12 +120,52 @@ export const listLimits = {
   nodes: 100,
   /** Calls in `meterApiCalls`. */
   meteredCalls: 1_000,
+  /** Accounts in `saveAccounts`. */
+  savedAccounts: 1_000,
+  /** Keys in `importApiKeys`. */
+  importedApiKeys: 1_000,
+  /** Secrets in `reportLeakedApiKeys`. */
+  leakedSecrets: 1_000,
   /** Keys that a subscription is restricted to. */
   watchedApiKeys: 1_000,
   /** API calls that a key is restricted to. Each is looked up, and no catalogue is larger. */
   grantedApiCalls: 1_000,
+  /** Networks that a key may be used from. */
+  allowedNetworks: 100,
+  /** Resources that a key may touch, in total of all types. */
+  grantedResources: 1_000,
   /** Months of a usage history. */
   historyMonths: 120,
+} as const
+
+/** The least and most of a rate limit: so many calls in so many seconds. The schema's descriptions name them. */
+export const rateLimitBounds = {
+  leastCalls: 1,
+  mostCalls: 2_147_483_647,
+  leastSeconds: 1,
+  /** A day. */
+  mostSeconds: 86_400,
+} as const
+
+/** Limits on the catalogue of plans and API calls. */
+export const catalogueLimits = {
+  /** Characters of an API call's path. */
+  longestPath: 500,
+  /** Accounts or keys that a refusal to remove a plan or an API call names. */
+  namedUsers: 10,
+} as const
+
+/** The most of other values that describe a key. The schema's descriptions name them to callers. */
+export const keyLimits = {
+  /** How long a replaced secret may go on working: 30 days. */
+  overlapSeconds: 2_592_000,
+  /** Characters of a resource's type and id. */
+  resourceTypeLength: 64,
+  resourceIdLength: 256,
+  /** Characters of what is shown of an imported secret. */
+  importedStartLength: 32,
+  /** Characters that say where leaked secrets were found. */
+  leakSourceLength: 200,
 } as const
 
 /** Limits without a setting: they follow from how the server works, not from what it is used for. */
@@ -131,6 +179,10 @@ export const fixedLimits = {
   checkedTokensLength: 16_777_216,
   /** One Authorization header, in characters. A longer one is refused unread. */
   authorizationLength: 8_192,
+  /** Accounts whose ids need not be looked up again, in characters of both of their ids. */
+  knownAccountsLength: 2_000_000,
+  /** How long an account is known by its external id without asking the database again. */
+  knownAccountsMs: 1_000,
   /** Request bodies that are being received, in total. */
   bodiesBytes: 67_108_864,
   /** The share of them that only tokens which may meter can use. */
@@ -142,16 +194,42 @@ export const fixedLimits = {
    * short.
    */
   requestsPerTurn: 64,
+  /** As many requests as one without a token counts for: its document was never seen before. */
+  anonymousWeight: 8,
   /**
    * Messages that are read from one WebSocket in one turn of the event loop. Node.js would go on reading while there is
    * something to read, and every other client would wait.
    */
   messagesPerTurn: 256,
+  /** Operations that are executed at the same time, metering and subscriptions left out. The others wait. */
+  operationsAtOnce: 16,
+  /** Those of one account, or of one token without an account. */
+  operationsAtOncePerOwner: 4,
+  /** The share of the database connections, metering's left out, that one account may use. At least it has one. */
+  connectionsShare: 1 / 3,
+  /** Fields that are resolved in one turn of the event loop. */
+  fieldsPerTurn: 500,
+  /** The same for the parts that long lists are resolved in. */
+  fieldsPerPart: 100,
+  /** Characters of a document that may take as long to parse and validate as a field to resolve. */
+  charactersPerField: 10,
+  /** Fields that take about as long to resolve as the server has to do for a statement. */
+  fieldsPerStatement: 50,
+  /** Rows that one statement reads for many objects at once. */
+  rowsPerStatement: 1_000,
   /**
    * Accounts whose live counts are read from the database again at the same time, after something that may have changed
    * the counts of all. Half of the connections that customers' operations have by default.
    */
   rereadsAtOnce: 4,
+  /** How long it takes to start a subscription, in fields resolved. */
+  fieldsPerSubscription: 50,
+  /** Keys whose counts one statement reads. */
+  rereadPageKeys: 1_000,
+  /** Keys in one live event. Lists of more take several events. */
+  apiKeysPerEvent: 500,
+  /** Events of an account's current counts that are kept for other subscribers with the same place. */
+  sharedEvents: 16,
   /** Servers spread these reads over this time, because all of them hear of it at once. */
   rereadSpreadMs: 200,
   /**
@@ -159,7 +237,7 @@ export const fixedLimits = {
    * error: each error quotes the value around it.
    */
   variablesWeight: 4_000_000,
-  /** One WebSocket message of a client that has not sent a valid token. */
+  /** One WebSocket message, or one body, of a client that has not sent a valid token. */
   strangersMessageBytes: 16_384,
   /** Unsent bytes on one WebSocket above which it is no longer read from and subscriptions merge their events. */
   unsentBytes: 65_536,
@@ -172,6 +250,8 @@ export const fixedLimits = {
   /** How often request ids that count no longer are looked for, and how many rows are removed at once. */
   forgetRequestsEveryMs: 60_000,
   forgottenRequests: 5_000,
+  /** Node.js reads 64 KB at once, which hold thousands of requests. With as many in flight, the connection is closed. */
+  pipelinedRequests: 256,
   /** Bytes of the log that wait for standard output. Further lines are dropped and counted. */
   logBufferBytes: 4_194_304,
   /** Characters of a line of the log. A longer one is cut: its texts and lists to the next two limits. */

@@ -12,6 +12,7 @@ import { createLogger, type Logger } from './log.ts'
 import type { Services } from './services.ts'
 import { DataDirInUseError, startEmbeddedDatabase } from './storage/embedded.ts'
 import { NoConnectionError, SchemaError } from './storage/migrate.ts'
+import { SharedSessionsError } from './storage/pooler.ts'
 import { CatalogueFileError, UnknownDefaultPlanError } from './storage/seed.ts'
 import { isUnavailable } from './storage/unavailable.ts'
 
@@ -111,6 +112,7 @@ ${config.clientArea ? `  API Keys   ${url}/ in a browser: the page your customer
 export function refusalOf(error: unknown, config: Config | undefined): { message: string; exitCode: number } {
   if (
     error instanceof ConfigError ||
+    error instanceof SharedSessionsError ||
     error instanceof UnknownDefaultPlanError ||
     error instanceof CatalogueFileError
   )

@@ -1,7 +1,9 @@
+import type { Socket } from 'node:net'
 import type { GraphQLSchema } from 'graphql'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { type Clock, elapsedMs } from './clock.ts'
 import type { Config } from './config.ts'
+import type { Principal } from './domain/principal.ts'
 import { GraphQLEngine } from './graphql/engine.ts'
 import { createErrorMask } from './graphql/mask-error.ts'
 import type { OperationLogLevel } from './graphql/operation-log.ts'
@@ -9,11 +11,13 @@ import { GraphQLOverHttp } from './graphql/over-http.ts'
 import { GraphQLOverWebSocket } from './graphql/over-websocket/server.ts'
 import { createCors } from './http/cors.ts'
 import { Readiness, serveHealth } from './http/health.ts'
-import { HttpServer } from './http/server.ts'
-import { UnsentResponses } from './http/unsent.ts'
+import { HttpServer, type Route } from './http/server.ts'
+import { UnsentBytes } from './http/unsent.ts'
+import { fixedLimits } from './limits.ts'
 import type { Logger } from './log.ts'
-import { Admission } from './overload/admission.ts'
+import { Admission, ownerOf } from './overload/admission.ts'
 import { ConnectionQuota } from './overload/connection-quota.ts'
+import { Turns } from './overload/turns.ts'
 import { clientAreaRoutes } from './pages/client-area.ts'
 import { createGraphiQL, type Explorer } from './pages/graphiql.ts'
 import { createContext } from './schema/context.ts'
@@ -53,24 +57,27 @@ const answeringShare = 0.8
 
 /** Puts the transports together and listens. @throws Node's EADDRINUSE */
 export async function startTransports(options: TransportOptions): Promise<Transports> {
-  const { config, log, clock, database, services, explorer, schema = latchkeySchema } = options
+  const { config, log, clock, services, explorer, schema = latchkeySchema } = options
   const { limits } = config
   const authenticator = createAuthenticator(config.auth, clock)
   const errorMask = createErrorMask({ log, isUnavailable })
+  const shareOf = (principal: Principal | null) => services.fairShare.of(ownerOf(principal))
   const engine = new GraphQLEngine({
     schema,
-    createContext: (principal) => createContext(services, principal),
+    shareOf,
+    createContext: (principal, onlyMeters) =>
+      createContext(services, principal, shareOf(principal), onlyMeters),
     errorMask,
     explorable: config.graphiql,
   })
   const admission = new Admission({
     meter: services.meter,
-    waitingQueries: () => database.pool.waitingCount,
-    maxWaitingQueries: limits.waitingQueries,
+    maxOperations: limits.waitingQueries,
   })
   const connectionQuota = new ConnectionQuota(limits.webSocketsPerAccount)
   const cors = createCors(corsOriginsOf(config))
-  const unsent = new UnsentResponses(limits)
+  const unsent = new UnsentBytes(limits)
+  const turns = new Turns<Socket>(fixedLimits.requestsPerTurn)
   const operationLogLevel: OperationLogLevel = config.production ? 'info' : 'debug'
   const shared = {
     ...{ engine, authenticator, errorMask, admission, connectionQuota, cors },
@@ -78,6 +85,7 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   }
   const overHttp = new GraphQLOverHttp({
     ...shared,
+    turns,
     explorer: config.graphiql ? createGraphiQL(explorer) : undefined,
   })
   const overWebSocket = new GraphQLOverWebSocket(shared)
@@ -86,9 +94,11 @@ export async function startTransports(options: TransportOptions): Promise<Transp
   const http = new HttpServer({
     routes: [
       { path: '/graphql', serve: overHttp.serve },
-      { path: '/health', serve: serveHealth },
-      { path: '/ready', serve: readiness.serve },
-      ...(config.clientArea ? await clientAreaRoutes(clientAreaOptionsOf(options)) : []),
+      ...[
+        { path: '/health', serve: serveHealth },
+        { path: '/ready', serve: readiness.serve },
+        ...(config.clientArea ? await clientAreaRoutes(clientAreaOptionsOf(options)) : []),
+      ].map((route) => inTurn(route, turns)),
     ],
     cors,
     log,
@@ -108,6 +118,17 @@ export async function startTransports(options: TransportOptions): Promise<Transp
       const stopped = http.stop(answerMs)
       overHttp.endStreams()
       await Promise.all([stopped, overWebSocket.stop(answerMs, (withinMs - answerMs) / 2)])
+    },
+  }
+}
+
+/** Serves a route in turns. GraphQL takes its own, once it has read a body. */
+function inTurn(route: Route, turns: Turns<Socket>): Route {
+  return {
+    ...route,
+    async serve(request, response, path) {
+      await turns.take(request.socket)
+      if (!response.destroyed) await route.serve(request, response, path)
     },
   }
 }

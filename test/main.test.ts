@@ -5,7 +5,13 @@ import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { mintToken } from '../src/development.ts'
-import { copyTemplate, noteSecrets } from './support/app.ts'
+import {
+  copyTemplate,
+  createStorage,
+  noteSecrets,
+  quickestDatabase,
+  type TestStorage,
+} from './support/app.ts'
 import { post } from './support/http.ts'
 import { refusalToStart, type ServerProcess, startServerProcess } from './support/server-process.ts'
 
@@ -13,12 +19,15 @@ const authSecret = 'a secret of production that has enough bytes'
 const secretsFile = 'development-secrets.json'
 const running = new Set<ServerProcess>()
 let dataDir: string
+let storage: TestStorage | undefined
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'latchkey-main-'))
 })
 afterEach(async () => {
   for (const server of running) await end(server, 'SIGKILL')
+  await storage?.drop()
+  storage = undefined
   await rm(dataDir, { recursive: true, force: true })
 })
 
@@ -36,6 +45,11 @@ async function end(server: ServerProcess, signal: NodeJS.Signals) {
 
 /** A seeded database starts faster. */
 const useTemplate = () => copyTemplate(dataDir)
+/** Settings for a database, where it does not matter which. */
+async function anyDatabase(): Promise<Record<string, string>> {
+  storage = await createStorage(quickestDatabase)
+  return storage.environment
+}
 const production = { NODE_ENV: 'production', AUTH_SECRET: authSecret }
 
 async function ask(server: ServerProcess, query: string, token: string) {
@@ -90,9 +104,9 @@ describe('in development, the process', () => {
 
 describe('in production, the process', () => {
   it('generates no secrets, seeds no demo, hides the schema, and logs lines of JSON', async () => {
-    await useTemplate()
-    await rm(join(dataDir, secretsFile))
-    const server = await start(production)
+    const environment = await anyDatabase()
+    await rm(join(environment.DATA_DIR ?? '', secretsFile), { force: true })
+    const server = await start({ ...production, ...environment })
     const auth = { secret: new TextEncoder().encode(authSecret), accountClaim: 'account' }
     const token = noteSecrets(
       await mintToken(auth, { subject: 'tester', scopes: ['admin'], account: 'a customer' }),
@@ -114,12 +128,11 @@ describe('in production, the process', () => {
       expect((await fetch(`${server.url}${path}`)).status).toBe(404)
     expect(await end(server, 'SIGTERM')).toBe(0)
     for (const line of server.output().split('\n')) expect(() => JSON.parse(line), line).not.toThrow()
-    expect(await readdir(dataDir)).not.toContain(secretsFile)
+    expect(await readdir(environment.DATA_DIR ?? '')).not.toContain(secretsFile)
   })
 
   it('shows GraphiQL, without tokens in it, and the schema with GRAPHIQL=on', async () => {
-    await useTemplate()
-    const server = await start({ ...production, GRAPHIQL: 'on' })
+    const server = await start({ ...production, ...(await anyDatabase()), GRAPHIQL: 'on' })
     const page = await pageAt(server)
     expect(page).toMatch(/<html/i)
     expect(page).not.toMatch(/eyJ[\w-]+\.[\w-]+\./)
@@ -162,12 +175,12 @@ describe('the process refuses to start, with a clear message,', () => {
   })
 
   it('if the port is in use', async () => {
-    await useTemplate()
+    const environment = await anyDatabase()
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const address = other.address()
     const port = String(typeof address === 'object' ? address?.port : 0)
-    const { exitCode, output } = await refusalToStart({ DATA_DIR: dataDir, PORT: port })
+    const { exitCode, output } = await refusalToStart({ ...environment, PORT: port, LOG_LEVEL: 'warn' })
     other.close()
     expect([exitCode, output]).toEqual([
       1,

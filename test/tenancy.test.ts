@@ -27,14 +27,15 @@ import { schema } from '../src/schema/index.ts'
 import { startApp, type TestApp } from './support/app.ts'
 import { type Customer, createCustomer, createGateway } from './support/customer.ts'
 import { RemoveApiKey } from './support/operations.ts'
+import { unshared } from './support/share.ts'
 import { webSocketClient } from './support/websocket.ts'
 
 /** A place in the schema that takes an id or a text that could identify a row: `apiKey(id)`, `addApiKey(input.accountId)`. */
 interface Place {
   operation: 'query' | 'mutation' | 'subscription'
   field: GraphQLField<unknown, unknown>
+  /** The argument, and the input fields below it. */
   path: string[]
-  list: boolean
   kind: 'ID' | 'String'
 }
 
@@ -59,29 +60,40 @@ function placesIn(
   path: string[],
 ): Place[] {
   const named = getNamedType(type)
-  const list = isListType(isNonNullType(type) ? type.ofType : type)
-  if (named.name === 'ID' || named.name === 'String')
-    return [{ operation, field, path, list, kind: named.name }]
-  if (!isInputObjectType(named) || list) return []
+  if (named.name === 'ID' || named.name === 'String') return [{ operation, field, path, kind: named.name }]
+  if (!isInputObjectType(named)) return []
   return Object.values(named.getFields()).flatMap((input) =>
     placesIn(operation, field, input.type, [...path, input.name]),
   )
 }
 
 /** The arguments with `value` at the place, and something valid for everything else that is required. */
-function argumentsFor({ field, path, list }: Place, value: string): Record<string, unknown> {
-  const filled = Object.fromEntries(
+function argumentsFor({ field, path }: Place, value: string): Record<string, unknown> {
+  const [name, ...below] = path
+  return Object.fromEntries(
     field.args
-      .filter((argument) => isRequiredArgument(argument) || argument.name === path[0])
-      .map((argument) => [argument.name, someValueOf(argument.type, argument.name)]),
+      .filter((argument) => isRequiredArgument(argument) || argument.name === name)
+      .map(({ name: own, type }) => [
+        own,
+        own === name ? valueAt(type, below, value) : someValueOf(type, own),
+      ]),
   )
-  let at: Record<string, unknown> = filled
-  for (const step of path.slice(0, -1)) {
-    at[step] ??= {}
-    at = at[step] as Record<string, unknown>
-  }
-  at[path.at(-1) as string] = list ? [value] : value
-  return filled
+}
+
+/** The same for an input: a list has one item. */
+function valueAt(type: GraphQLInputType, path: string[], value: string): unknown {
+  if (isNonNullType(type)) return valueAt(type.ofType, path, value)
+  if (isListType(type)) return [valueAt(type.ofType, path, value)]
+  if (!isInputObjectType(type)) return value
+  const [name, ...below] = path
+  return Object.fromEntries(
+    Object.values(type.getFields())
+      .filter((field) => isRequiredInputField(field) || field.name === name)
+      .map(({ name: own, type }) => [
+        own,
+        own === name ? valueAt(type, below, value) : someValueOf(type, own),
+      ]),
+  )
 }
 
 function someValueOf(type: GraphQLInputType, name: string): unknown {
@@ -175,7 +187,7 @@ describe('tenancy', () => {
     const include = {
       plan: true,
       usage: true,
-      apiKeys: { include: { usage: true, apiCalls: true }, orderBy: { id: 'asc' as const } },
+      apiKeys: { include: { usage: true, apiCalls: true, resources: true }, orderBy: { id: 'asc' as const } },
     }
     const account = await app.services.prisma.account.findUnique({ where: { id }, include })
     return JSON.parse(
@@ -203,8 +215,11 @@ describe('tenancy', () => {
         Object.keys(type?.getFields() ?? {}).sort(),
       )
     expect(rootsOf(served)).toEqual(rootsOf(schema))
-    expect(idPlaces.length).toBeGreaterThanOrEqual(9)
-    expect(textPlaces.length).toBeGreaterThanOrEqual(9)
+    expect(idPlaces.length).toBeGreaterThanOrEqual(13)
+    const labels = textPlaces.map(labelOf)
+    expect(labels.length).toBeGreaterThanOrEqual(20)
+    for (const field of ['apiCalls', 'resources.type', 'resources.ids', 'allowedNetworks'])
+      expect(labels).toContain(`mutation configureApiKeyAccess(input.access.${field})`)
   })
 
   it.each(idPlaces.map((place) => [labelOf(place), place] as const))(
@@ -241,7 +256,7 @@ describe('tenancy', () => {
       app.query<{ account: unknown }, never>(`{ account { ${query} } }`, { as: third.token })
     const cursor = Buffer.from(`GPC:S:${parseGlobalId(theirs.key).id}`).toString('base64')
     for (const query of [
-      `apiKeys(after: "${cursor}") ${selectionOf(fieldType('Account', 'apiKeys'))}`,
+      `apiKeys(first: 5, after: "${cursor}") ${selectionOf(fieldType('Account', 'apiKeys'))}`,
       `apiKeys(last: 5, before: "${cursor}") ${selectionOf(fieldType('Account', 'apiKeys'))}`,
       `apiKeys(search: "${marker}") { totalCount nodes { note } }`,
       `apiKeys(search: "${theirs.start}") { totalCount nodes { note } }`,
@@ -269,6 +284,11 @@ describe('tenancy', () => {
       regenerate: async () => ({ apiKeyId, secret: '' }),
       setNote: async () => {},
       configureAccess: async () => {},
+      setEnabled: async () => {},
+      setExpiry: async () => {},
+      setLimits: async () => {},
+      revokePreviousSecret: async () => {},
+      describe: async () => null,
       remove: async () => accountId,
     }
     const changes = {
@@ -276,6 +296,10 @@ describe('tenancy', () => {
       regenerateApiKey: `{ id: "${theirs.key}" }`,
       setApiKeyNote: `{ id: "${theirs.key}" }`,
       configureApiKeyAccess: `{ id: "${theirs.key}", access: { mode: FULL } }`,
+      setApiKeyEnabled: `{ id: "${theirs.key}", enabled: false }`,
+      setApiKeyExpiry: `{ id: "${theirs.key}" }`,
+      setApiKeyLimits: `{ id: "${theirs.key}" }`,
+      revokePreviousSecret: `{ id: "${theirs.key}" }`,
       removeApiKey: `{ id: "${theirs.key}" }`,
     }
     for (const [field, input] of Object.entries(changes)) {
@@ -284,7 +308,7 @@ describe('tenancy', () => {
       const { data, errors } = await graphql({
         schema,
         source: `mutation { ${field}(input: ${input}) { ... on ${payload} { ${row} } } }`,
-        contextValue: await createContext({ ...app.services, keys: careless, prisma }, principal),
+        contextValue: await createContext({ ...app.services, keys: careless, prisma }, principal, unshared),
       })
       expect([field, data ?? null, errors?.length]).toEqual([field, null, 1])
     }

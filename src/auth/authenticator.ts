@@ -7,7 +7,7 @@ import {
   type ProtectedHeaderParameters,
 } from 'jose'
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../clock.ts'
+import { type Clock, elapsedMs } from '../clock.ts'
 import type { Principal } from '../domain/principal.ts'
 import { externalIdRule } from '../domain/text.ts'
 import { LatchkeyError, UnauthenticatedError, UnavailableError } from '../errors.ts'
@@ -48,9 +48,16 @@ const verifiedForMs = 30_000
 interface VerifiedToken {
   principal: Principal
   until: Date
+  /** When it was verified, on the monotonic clock: setting the machine's clock back does not prolong the trust. */
+  atMs: number
 }
 
-export function createAuthenticator(options: AuthenticatorOptions, clock: Clock): Authenticator {
+/** `elapsed`: milliseconds since any moment; tests replace it. */
+export function createAuthenticator(
+  options: AuthenticatorOptions,
+  clock: Clock,
+  elapsed: () => number = elapsedMs,
+): Authenticator {
   const { jwksUrl, jwksMaxStaleMs, secret, issuer, audience, accountClaim } = options
   const issuerKeys = jwksUrl && new IssuerKeys({ url: jwksUrl, clock, maxStaleMs: jwksMaxStaleMs })
   const verified = new LRUCache<string, VerifiedToken>({
@@ -85,12 +92,13 @@ export function createAuthenticator(options: AuthenticatorOptions, clock: Clock)
     const token = tokenIn(authorization)
     if (!token) throw invalidToken()
     const known = verified.get(token)
-    if (known && clock.now() < known.until) return known.principal
+    if (known && elapsed() - known.atMs < verifiedForMs && clock.now() < known.until) return known.principal
+    const atMs = elapsed()
     try {
       const principal = principalFrom(await verify(token), accountClaim)
       // The token is a slice of the header, and keeps all of it in memory.
       const size = authorization.length
-      verified.set(token, { principal, until: verifyAgainAt(principal, clock.now()) }, { size })
+      verified.set(token, { principal, until: verifyAgainAt(principal, clock.now()), atMs }, { size })
       return principal
     } catch (cause) {
       if (cause instanceof LatchkeyError) throw cause

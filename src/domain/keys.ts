@@ -1,65 +1,44 @@
 import { v7 as uuidv7 } from 'uuid'
+import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { ApiKeyLimitReachedError, InvalidInputError, NotFoundError } from '../errors.ts'
-import type { Access } from './access.ts'
+import { keyLimits } from '../limits.ts'
+import type { Access, AccessRestrictions } from './access.ts'
+import type {
+  ApiKeyStore,
+  CallLimits,
+  FoundApiKey,
+  KeyRestrictions,
+  NewApiKey,
+  StoredSecret,
+} from './key-store.ts'
+import type { DecisionCode } from './metering/decision.ts'
 import type { TenantScope } from './principal.ts'
-import { digestOf, generateSecret, startOf } from './secret.ts'
+import { digestOf, generateSecret, mayBeSecret, startOf } from './secret.ts'
 import type { SecretVault } from './secret-vault.ts'
 import { lineOfText } from './text.ts'
 
 /** A note: one line of at most 200 characters, trimmed. A blank note is none. */
 export const noteRule = lineOfText(0, 200)
 
-/** The parts of a secret that are stored. */
-export interface StoredSecret {
-  digest: Uint8Array
-  /** JWE, or null if secrets are not recoverable. */
-  sealedSecret: string | null
-  start: string
-}
+/** A monthly limit on a key's calls: at least one. A key without any is disabled instead. */
+export const monthlyCallLimitRule = z
+  .int('It must be a whole number up to 2^53 - 1.')
+  .min(1, 'At least 1. To refuse every call, disable the key.')
 
-/** A key to be stored. */
-export interface NewApiKey extends StoredSecret {
-  id: string
-  note: string | null
-  access: Access
-  createdAt: Date
-}
+const { overlapSeconds: longestOverlap } = keyLimits
 
-/**
- * Stores keys. Methods that change a key return the id of its account, or null if there is no such key in the tenant
- * scope (unknown, removed, or another account's). Each method is one transaction.
- */
-export interface ApiKeyStore {
-  /**
-   * Adds a key unless the account's plan is full, or `mostPerHour` keys were added within the hour before it (null: no
-   * limit). Exact even if other servers add keys at the same time.
-   */
-  add(
-    accountId: string,
-    key: NewApiKey,
-    mostPerHour: number | null,
-  ): Promise<
-    | { outcome: 'added' }
-    | { outcome: 'no account' }
-    | { outcome: 'limit reached'; limit: number; planId: string }
-    | { outcome: 'too many additions'; nextAdditionAt: Date }
-    | { outcome: 'unknown API calls'; names: string[] }
-  >
-  replaceSecret(scope: TenantScope, apiKeyId: string, secret: StoredSecret, at: Date): Promise<string | null>
-  setNote(scope: TenantScope, apiKeyId: string, note: string | null): Promise<string | null>
-  setAccess(
-    scope: TenantScope,
-    apiKeyId: string,
-    access: Access,
-  ): Promise<
-    | { outcome: 'set'; accountId: string }
-    | { outcome: 'no key' }
-    | { outcome: 'unknown API calls'; names: string[] }
-  >
-  /** Marks the key removed and deletes its secret. */
-  remove(scope: TenantScope, apiKeyId: string, at: Date): Promise<string | null>
-}
+/** For how many seconds a replaced secret goes on working. */
+export const overlapRule = z
+  .int()
+  .min(0, 'It must not be negative.')
+  .max(longestOverlap, `At most ${longestOverlap} seconds, which is 30 days.`)
+
+/** When a key expires. Within the years that every client can write. */
+export const expiryRule = z
+  .date()
+  .min(new Date('1970-01-01T00:00:00.000Z'), 'Not before 1970.')
+  .max(new Date('9999-12-31T23:59:59.999Z'), 'Not after the year 9999.')
 
 /** A key's id and its new secret. */
 export interface IssuedApiKey {
@@ -77,6 +56,21 @@ export interface ApiKeysOptions {
   mostAddedPerHour: number
   /** Called after each committed change of an account's keys. */
   changed: (accountId: string) => void
+}
+
+/** What a call would be told as far as that depends on the key and its account alone. */
+export type KeyStanding = Extract<
+  DecisionCode,
+  'KEY_DISABLED' | 'KEY_EXPIRED' | 'ACCOUNT_SUSPENDED' | 'ADMITTED'
+>
+
+/** A key that its secret describes. */
+export interface DescribedApiKey {
+  apiKeyId: string
+  accountId: string
+  /** Whether the secret is the one before the last re-generation. */
+  previousSecret: boolean
+  code: KeyStanding
 }
 
 /** Issuing and changing keys. */
@@ -98,24 +92,31 @@ export class ApiKeys {
   }
 
   /** Creates a key without storing it, for a caller that stores it together with its account. */
-  async create(note: string | null, access: Access): Promise<{ key: NewApiKey; secret: string }> {
+  async create(
+    note: string | null,
+    access: Access,
+    restrictions: KeyRestrictions = {},
+  ): Promise<{ key: NewApiKey; secret: string }> {
     const id = uuidv7()
     const { secret, stored } = await this.#newSecret(id)
-    return { key: { id, note, access, createdAt: this.#clock.now(), ...stored }, secret }
+    return { key: { id, note, access, restrictions, createdAt: this.#clock.now(), ...stored }, secret }
   }
 
   /**
-   * Adds a key to an account within its plan. Customers are limited to so many additions per hour.
-   * @throws ApiKeyLimitReachedError, NotFoundError (no such account), InvalidInputError (unknown API calls, or too many
-   * additions)
+   * Adds a key to an account within its plan. Customers are limited to so many additions per hour. The note and the
+   * restrictions must have passed their rules.
+   * @throws ApiKeyLimitReachedError, NotFoundError (no such account), InvalidInputError (unknown API calls, an expiry in
+   * the past, or too many additions)
    */
   async add(
     accountId: string,
     note: string | null,
     access: Access,
     addedBy: 'customer' | 'operator' = 'customer',
+    restrictions: KeyRestrictions = {},
   ): Promise<IssuedApiKey> {
-    const { key, secret } = await this.create(note, access)
+    this.#requireFuture(restrictions.expiresAt)
+    const { key, secret } = await this.create(note, access, restrictions)
     const mostPerHour = addedBy === 'customer' ? this.#mostAddedPerHour : null
     const result = await this.#store.add(accountId, key, mostPerHour)
     switch (result.outcome) {
@@ -134,13 +135,26 @@ export class ApiKeys {
   }
 
   /**
-   * Replaces the key's secret. The old one is refused by every call that begins after this returns.
+   * Replaces the key's secret. The old one works for `overlapSeconds` more; with 0 it is refused by every call that
+   * begins after this returns. A secret that an earlier re-generation left working is refused in any case.
+   * @throws NotFoundError, InvalidInputError (the key expires before the overlap ends)
+   */
+  async regenerate(scope: TenantScope, apiKeyId: string, overlapSeconds = 0): Promise<IssuedApiKey> {
+    const { secret, stored } = await this.#newSecret(apiKeyId)
+    const at = this.#clock.now()
+    const overlapUntil = overlapSeconds === 0 ? null : new Date(at.getTime() + overlapSeconds * 1_000)
+    const result = await this.#store.replaceSecret(scope, apiKeyId, stored, at, overlapUntil)
+    if (result.outcome === 'beyond expiry') throw overlapBeyondExpiry(result.expiresAt)
+    this.#found(result.outcome === 'regenerated' ? result.accountId : null)
+    return { apiKeyId, secret }
+  }
+
+  /**
+   * Ends what a re-generation with an overlap left working. Without such a secret, nothing changes.
    * @throws NotFoundError
    */
-  async regenerate(scope: TenantScope, apiKeyId: string): Promise<IssuedApiKey> {
-    const { secret, stored } = await this.#newSecret(apiKeyId)
-    this.#found(await this.#store.replaceSecret(scope, apiKeyId, stored, this.#clock.now()))
-    return { apiKeyId, secret }
+  async revokePreviousSecret(scope: TenantScope, apiKeyId: string): Promise<void> {
+    this.#found(await this.#store.revokePreviousSecret(scope, apiKeyId))
   }
 
   /**
@@ -152,11 +166,42 @@ export class ApiKeys {
   }
 
   /**
-   * Sets what the key may call. Applies to every call that begins after this returns.
+   * Turns the key on or off. Off, it is refused by every call that begins after this returns.
+   * @throws NotFoundError
+   */
+  async setEnabled(scope: TenantScope, apiKeyId: string, enabled: boolean): Promise<void> {
+    this.#found(await this.#store.setEnabled(scope, apiKeyId, enabled))
+  }
+
+  /**
+   * Sets when the key expires, or (null) that it does not. The date must have passed `expiryRule`.
+   * @throws NotFoundError, InvalidInputError (in the past)
+   */
+  async setExpiry(scope: TenantScope, apiKeyId: string, expiresAt: Date | null): Promise<void> {
+    this.#requireFuture(expiresAt)
+    this.#found(await this.#store.setExpiry(scope, apiKeyId, expiresAt))
+  }
+
+  /**
+   * Sets or (null) lifts the key's own limits, which must have passed their rules. What is left out stays as it is.
+   * @throws NotFoundError
+   */
+  async setLimits(scope: TenantScope, apiKeyId: string, limits: CallLimits): Promise<void> {
+    this.#found(await this.#store.setLimits(scope, apiKeyId, limits))
+  }
+
+  /**
+   * Sets what the key may call, and the restrictions that are not left out. Applies to every call that begins after this
+   * returns.
    * @throws NotFoundError, InvalidInputError (names every unknown API call)
    */
-  async configureAccess(scope: TenantScope, apiKeyId: string, access: Access): Promise<void> {
-    const result = await this.#store.setAccess(scope, apiKeyId, access)
+  async configureAccess(
+    scope: TenantScope,
+    apiKeyId: string,
+    access: Access,
+    restrictions: AccessRestrictions = {},
+  ): Promise<void> {
+    const result = await this.#store.setAccess(scope, apiKeyId, access, restrictions)
     if (result.outcome === 'unknown API calls') throw unknownApiCalls(result.names)
     this.#found(result.outcome === 'set' ? result.accountId : null)
   }
@@ -170,10 +215,27 @@ export class ApiKeys {
     return this.#found(await this.#store.remove(scope, apiKeyId, this.#clock.now()))
   }
 
+  /** What a secret is and may do, or null if no key has it. For gateways: limited to no tenant scope. */
+  async describe(secret: string): Promise<DescribedApiKey | null> {
+    if (!mayBeSecret(secret, this.#prefix)) return null
+    const at = this.#clock.now()
+    const key = await this.#store.find(digestOf(secret), at)
+    if (!key) return null
+    const { apiKeyId, accountId, previousSecret } = key
+    return { apiKeyId, accountId, previousSecret, code: standingOf(key, at) }
+  }
+
   async #newSecret(apiKeyId: string): Promise<{ secret: string; stored: StoredSecret }> {
     const secret = generateSecret(this.#prefix)
     const sealedSecret = await this.#vault.seal(secret, apiKeyId)
     return { secret, stored: { digest: digestOf(secret), sealedSecret, start: startOf(secret) } }
+  }
+
+  #requireFuture(expiresAt: Date | null | undefined): void {
+    if (!expiresAt || expiresAt > this.#clock.now()) return
+    throw new InvalidInputError([
+      { path: ['input', 'expiresAt'], message: 'It must be in the future. To stop a key now, disable it.' },
+    ])
   }
 
   #found(accountId: string | null): string {
@@ -181,6 +243,18 @@ export class ApiKeys {
     this.#changed(accountId)
     return accountId
   }
+}
+
+/** The first reason that applies, in the order of the decision codes. */
+function standingOf({ enabled, expiresAt, accountSuspended }: FoundApiKey, at: Date): KeyStanding {
+  if (!enabled) return 'KEY_DISABLED'
+  if (expiresAt && expiresAt <= at) return 'KEY_EXPIRED'
+  return accountSuspended ? 'ACCOUNT_SUSPENDED' : 'ADMITTED'
+}
+
+function overlapBeyondExpiry(expiresAt: Date): InvalidInputError {
+  const message = `The old secret cannot work longer than the key, which expires at ${expiresAt.toISOString()}.`
+  return new InvalidInputError([{ path: ['input', 'overlapSeconds'], message }])
 }
 
 function tooManyAdditions(mostPerHour: number, nextAt: Date): InvalidInputError {

@@ -21,11 +21,16 @@ export function lineOfText(shortest: number, longest: number) {
     )
 }
 
-/** The SaaS's own id for a customer. Not trimmed, because it is an identifier. */
-export const externalIdRule = z
-  .string()
-  .refine((text) => text !== '' && [...text].length <= 255, 'From 1 to 255 characters.')
-  .refine((text) => !unprintable.test(text), 'Control characters are not allowed.')
+/** A name that another system gave, of 1 to `longest` code points. Not trimmed, because it is an identifier. */
+export function identifier(longest: number) {
+  return z
+    .string()
+    .refine((text) => text !== '' && [...text].length <= longest, `From 1 to ${longest} characters.`)
+    .refine((text) => !unprintable.test(text), 'Control characters are not allowed.')
+}
+
+/** The SaaS's own id for a customer. */
+export const externalIdRule = identifier(255)
 
 /** Text to search for. Blank text finds everything. */
 export const searchRule = lineOfText(0, 200)

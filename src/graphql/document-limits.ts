@@ -14,9 +14,9 @@ import {
   validate,
 } from 'graphql'
 import { QueryTooComplexError } from '../errors.ts'
-import { errorLimits, operationLimits } from '../limits.ts'
+import { errorLimits, fixedLimits, operationLimits } from '../limits.ts'
 
-const { aliases, aliasLength, directives } = operationLimits
+const { aliases, aliasLength, directives, selections } = operationLimits
 
 /** The package's own errors have no code. */
 function refuse(reason: string): () => never {
@@ -54,6 +54,25 @@ export function parseDocument(source: string, tokens: number): DocumentNode {
   }
 }
 
+/** Fields, fragments and spreads of them, as they are written. */
+function selectionsIn({ definitions }: DocumentNode): number {
+  let count = 0
+  const open = definitions.flatMap((definition) =>
+    'selectionSet' in definition && definition.selectionSet ? [definition.selectionSet] : [],
+  )
+  for (let next = open.pop(); next; next = open.pop()) {
+    count += next.selections.length
+    for (const selection of next.selections)
+      if ('selectionSet' in selection && selection.selectionSet) open.push(selection.selectionSet)
+  }
+  return count
+}
+
+/** How long it takes to parse and validate a document, in fields resolved. */
+export function weightOf(source: string): number {
+  return Math.ceil(source.length / fixedLimits.charactersPerField)
+}
+
 /**
  * Validates a document. The schema judges what it selects later, before anything of it is executed.
  * @param explorable whether introspection is allowed and messages suggest similar names; both reveal the schema
@@ -63,6 +82,8 @@ export function validateDocument(
   document: DocumentNode,
   explorable: boolean,
 ): readonly GraphQLError[] {
+  // Comparing the fields of the same name with each other takes longer than their number says.
+  if (selectionsIn(document) > selections) return [tooComplex(`selects more than ${selections} fields`)]
   const rules = [...limitRules, ...specifiedRules, ...(explorable ? [] : [NoSchemaIntrospectionCustomRule])]
   try {
     const options = { hideSuggestions: !explorable, maxErrors: errorLimits.errors }
@@ -90,11 +111,14 @@ function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && error.message.includes('call stack')
 }
 
-/** The error for an operation beyond a limit. `reason` continues "The operation". */
+/** Refuses an operation beyond a limit. `reason` continues "The operation". */
+export function tooComplexError(reason: string): QueryTooComplexError {
+  return new QueryTooComplexError(`The operation ${reason}. Ask for less, or in several operations.`)
+}
+
+/** The same as an error of GraphQL. */
 export function tooComplex(reason: string): GraphQLError {
-  const originalError = new QueryTooComplexError(
-    `The operation ${reason}. Ask for less, or in several operations.`,
-  )
+  const originalError = tooComplexError(reason)
   return new GraphQLError(originalError.message, {
     originalError,
     extensions: { code: originalError.code },

@@ -6,11 +6,14 @@ import {
   type GraphQLSchema,
 } from 'graphql'
 import { LRUCache } from 'lru-cache'
-import type { Principal } from '../domain/principal.ts'
+import { hasScope, type Principal } from '../domain/principal.ts'
 import { UnauthenticatedError } from '../errors.ts'
 import { fixedLimits, operationLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
-import { parseDocument, validateDocument } from './document-limits.ts'
+import { meteringScope } from '../schema/scope-errors.ts'
+import type { Share } from '../schema/share.ts'
+import { parseDocument, validateDocument, weightOf } from './document-limits.ts'
+import type { EventGate, EventStream } from './event-stream.ts'
 import type { ErrorMask } from './mask-error.ts'
 import { type MaybePromise, PreparedOperation } from './prepared-operation.ts'
 
@@ -20,7 +23,9 @@ export const noToken = new UnauthenticatedError('Send a bearer token: Authorizat
 export interface EngineOptions {
   schema: GraphQLSchema
   /** What an operation of this principal is executed with. */
-  createContext: (principal: Principal | null) => MaybePromise<Context>
+  createContext: (principal: Principal | null, onlyMeters: boolean) => MaybePromise<Context>
+  /** What a principal may use of what all operations share. */
+  shareOf: (principal: Principal | null) => Pick<Share, 'turn'>
   errorMask: ErrorMask
   /** Whether introspection is allowed and messages suggest the names that may have been meant. */
   explorable: boolean
@@ -36,6 +41,8 @@ export interface OperationRequest {
 /** What GraphQL's own `execute` and `subscribe` take, and the operation that they are of. */
 export interface PreparedArgs extends ExecutionArgs {
   prepared: PreparedOperation
+  /** What the events of a subscription must pass. */
+  gate?: EventGate
 }
 
 /**
@@ -95,6 +102,16 @@ export class GraphQLEngine {
   }
 
   /**
+   * What to await before `prepare`, so that every owner's documents are parsed in turn; undefined where that may be done
+   * at once. Metering never waits for customers, and gateways take no turns.
+   * @param query the document, or all that was sent where that is not known yet
+   */
+  turnToPrepare(query: string, principal: Principal | null): Promise<void> | undefined {
+    if (this.#documents.has(query) || (principal && hasScope(principal, meteringScope))) return undefined
+    return this.#options.shareOf(principal).turn(weightOf(query))
+  }
+
+  /**
    * Parses and validates. Returns the operation, or what is wrong with the document.
    * @param isAnonymous whether it came without a token: then it may be less long
    * @throws UnauthenticatedError, before anything is parsed
@@ -136,15 +153,24 @@ export class GraphQLEngine {
     return context instanceof Promise ? context.then(args) : args(context)
   }
 
-  /** Executes a query or a mutation. */
+  /** Executes a query or a mutation: metering at once, everything else within its owner's share. */
   execute(args: PreparedArgs): MaybePromise<ExecutionResult> {
-    const result = args.prepared.execute(args)
+    const { prepared, contextValue } = args
+    if (!prepared.onlyMeters) return this.#executeInTurn(args, contextValue as Context)
+    const result = prepared.execute(args)
     return result instanceof Promise ? result.then((settled) => this.#masked(settled)) : this.#masked(result)
   }
 
+  #executeInTurn(args: PreparedArgs, { share }: Context): Promise<ExecutionResult> {
+    return share.operation(async () => {
+      await share.turn(args.prepared.weight)
+      return this.#masked(await args.prepared.execute(args))
+    })
+  }
+
   /** Starts a subscription. The errors of its events are not masked yet. */
-  subscribe(args: PreparedArgs): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
-    return args.prepared.subscribe(args)
+  subscribe(args: PreparedArgs): Promise<EventStream | ExecutionResult> {
+    return args.prepared.subscribe(args, args.gate)
   }
 
   #masked(result: ExecutionResult): ExecutionResult {

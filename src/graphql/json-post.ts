@@ -51,6 +51,8 @@ export async function answerJsonPost(
   record: OperationRecord,
 ): Promise<boolean> {
   const request = operationRequestFromJson(body.toString())
+  const turn = engine.turnToPrepare(request.query, principal)
+  if (turn) await turn
   const prepared = engine.prepare(request, principal === null)
   if (!('document' in prepared)) {
     // The specification wants 200 for an invalid document where the client takes nothing but application/json.

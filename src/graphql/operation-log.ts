@@ -58,6 +58,7 @@ const refusalsMs = 1_000
 export class RefusalLog {
   readonly #write: (entry: object) => void
   #refused = 0
+  #code = ''
 
   constructor(log: Logger, level: OperationLogLevel) {
     this.#write = (entry) => log[level](entry)
@@ -65,10 +66,15 @@ export class RefusalLog {
 
   note(code: string): void {
     if (this.#refused++ > 0) return
-    setTimeout(() => {
-      this.#write({ transport: 'websocket', refused: this.#refused, codes: [code] })
-      this.#refused = 0
-    }, refusalsMs).unref()
+    this.#code = code
+    setTimeout(() => this.flush(), refusalsMs).unref()
+  }
+
+  /** Writes what has been counted since the last line, if anything. */
+  flush(): void {
+    if (this.#refused === 0) return
+    this.#write({ transport: 'websocket', refused: this.#refused, codes: [this.#code] })
+    this.#refused = 0
   }
 }
 

@@ -1,15 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { hasScope, type Principal } from '../domain/principal.ts'
 import { InvalidInputError, LatchkeyError, OverloadedError, UnavailableError } from '../errors.ts'
-import { type Bodies, BodyError, ClientGoneError, createBodies } from '../http/body.ts'
+import { type Bodies, BodyError, ClientGoneError, createBodies, type Sender } from '../http/body.ts'
 import { sendRefusal, statusOf } from '../http/respond.ts'
-import type { UnsentResponses } from '../http/unsent.ts'
+import type { UnsentBytes } from '../http/unsent.ts'
 import { fixedLimits, type Limits } from '../limits.ts'
 import type { Logger } from '../log.ts'
 import type { Admission } from '../overload/admission.ts'
 import type { ConnectionQuota } from '../overload/connection-quota.ts'
-import { createTurns } from '../overload/turns.ts'
+import type { Turns } from '../overload/turns.ts'
 import { type GraphQLEngine, noToken } from './engine.ts'
 import { answerJsonPost, jsonTypeOf } from './json-post.ts'
 import type { ErrorMask } from './mask-error.ts'
@@ -22,7 +23,8 @@ export interface GraphQLOverHttpOptions {
   errorMask: ErrorMask
   admission: Admission
   connectionQuota: ConnectionQuota
-  unsent: UnsentResponses
+  unsent: UnsentBytes
+  turns: Turns<Socket>
   limits: Pick<Limits, 'requests' | 'bodyBytes'>
   log: Logger
   operationLogLevel: OperationLogLevel
@@ -34,6 +36,8 @@ const tooManyRequests = new OverloadedError('Too many requests are in flight. Tr
 const tooManyStreams = new OverloadedError(
   'The account has as many live connections as it may have. Close one of them.',
 )
+const { anonymousWeight } = fixedLimits
+
 const stoppingError = new UnavailableError('The server is shutting down.')
 const noOperation = new InvalidInputError([
   {
@@ -52,7 +56,6 @@ export class GraphQLOverHttp {
   readonly #options: GraphQLOverHttpOptions
   readonly #bodies: Bodies
   readonly #answerWithYoga: AnswerWithYoga
-  readonly #takeTurn = createTurns(fixedLimits.requestsPerTurn)
   readonly #streams = new Set<ServerResponse>()
   #inFlight = 0
   #stopping = false
@@ -69,12 +72,13 @@ export class GraphQLOverHttp {
     const record = this.#begin(request, response)
     const isTooMany = this.#inFlight > limits.requests
     try {
-      const principal = isTooMany ? tooManyRequests : await this.#authenticate(request)
+      const principal = await this.#authenticate(request, isTooMany)
       const isRefused = principal instanceof LatchkeyError
       const body = isRefused
         ? await this.#bodies.discard(request)
-        : await this.#bodies.read(request, principal !== null && hasScope(principal, 'calls:meter'))
-      await this.#takeTurn()
+        : await this.#bodies.read(request, senderOf(principal))
+      const weight = principal === null ? anonymousWeight : 1
+      await this.#options.turns.take(request.socket, weight)
       if (response.destroyed) return
       if (isRefused || !body) throw principal
       await this.#answer(request, response, body, principal, record)
@@ -106,11 +110,18 @@ export class GraphQLOverHttp {
     return record
   }
 
-  /** Who sends a request, or why nobody may: then its body is not kept. */
-  async #authenticate({ headers }: IncomingMessage): Promise<Principal | null | LatchkeyError> {
+  /**
+   * Who sends a request, or why nobody may: then its body is not kept. Of too many requests, only those that may meter
+   * are served: anyone can have the others in flight.
+   */
+  async #authenticate(
+    { headers }: IncomingMessage,
+    isTooMany: boolean,
+  ): Promise<Principal | null | LatchkeyError> {
     const { authenticator, errorMask, engine } = this.#options
     try {
       const principal = await authenticator.authenticate(headers.authorization)
+      if (isTooMany && senderOf(principal) !== 'gateway') return tooManyRequests
       return principal ?? (engine.isOpenToAnyone ? null : noToken)
     } catch (error) {
       return errorMask.toCaller(error)
@@ -125,7 +136,7 @@ export class GraphQLOverHttp {
     record: OperationRecord,
   ): Promise<void> {
     const { admission, unsent } = this.#options
-    unsent.attribute(response, principal?.accountExternalId)
+    unsent.attribute(request.socket, principal?.accountExternalId)
     const refusal = admission.refusalFor(principal)
     if (refusal) throw refusal
     const end = admission.begin(principal)
@@ -153,6 +164,9 @@ export class GraphQLOverHttp {
       this.#beginStream(response, principal?.accountExternalId)
       end()
     }
+    // Yoga parses the document before anything else can be awaited.
+    await this.#options.engine.turnToPrepare(`${request.url}${body}`, principal)
+    if (response.destroyed) return
     // Yoga takes a body that has been read from here.
     if (body.length > 0) Object.assign(request, { body })
     await this.#answerWithYoga(request, response, { principal, record, beginStream })
@@ -177,6 +191,11 @@ export class GraphQLOverHttp {
     if (response.headersSent) response.destroy()
     else sendRefusal(response, error, error instanceof BodyError ? error.status : statusOf[error.code])
   }
+}
+
+function senderOf(principal: Principal | null): Sender {
+  if (principal === null) return 'stranger'
+  return hasScope(principal, 'calls:meter') ? 'gateway' : 'customer'
 }
 
 /** A GET without an operation. Answered with success, it would make `auth_request` of a proxy admit everyone. */

@@ -1,4 +1,5 @@
 import {
+  createSourceEventStream,
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
@@ -10,16 +11,19 @@ import {
   getVariableValues,
   Kind,
   type OperationDefinitionNode,
-  subscribe,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import { hasScope, type Principal } from '../domain/principal.ts'
-import { operationLimits } from '../limits.ts'
+import { fixedLimits } from '../limits.ts'
 import type { Context } from '../schema/context.ts'
 import { meteringScope, scopeError } from '../schema/scope-errors.ts'
-import { tooComplex } from './document-limits.ts'
+import { tooComplex, weightOf } from './document-limits.ts'
+import { type EventGate, EventStream } from './event-stream.ts'
 import { operationLabel } from './operation-log.ts'
-import { checkFor, mayReportEveryError, type VariablesCheck } from './variables.ts'
+import { checkFor, mayReportEveryError, tooManyValues, type VariablesCheck } from './variables.ts'
 
 export type MaybePromise<T> = T | Promise<T>
 
@@ -39,10 +43,16 @@ export class PreparedOperation {
   readonly operation: OperationDefinitionNode | undefined
   /** What the log calls it. */
   readonly label: string
+  /** Whether it does nothing but meter. */
+  readonly onlyMeters: boolean
+  /** How long executing it begins to take, in fields resolved. */
+  readonly weight: number
   readonly #schema: GraphQLSchema
   /** Only for operations that only meter. */
   readonly #contexts: WeakMap<Principal, Context> | undefined
   readonly #mayCompile: boolean = false
+  /** Whether the events of a subscription need more than what their source knows. */
+  #eventsRead: boolean | undefined
   #runs = 0
   #compiled: CompiledQuery['query'] | undefined
 
@@ -51,7 +61,9 @@ export class PreparedOperation {
     this.operation = getOperationAST(document, operationName) ?? undefined
     this.label = operationLabel(this.operation)
     this.#schema = schema
-    if (!this.operation || !onlyMeters(schema, this.operation)) return
+    this.weight = weightOf(document.loc?.source.body ?? '')
+    this.onlyMeters = this.operation !== undefined && onlyMeters(schema, this.operation)
+    if (!this.operation || !this.onlyMeters) return
     this.#contexts = new WeakMap()
     this.#mayCompile = !mayPassNull(this.operation)
   }
@@ -59,11 +71,11 @@ export class PreparedOperation {
   /** The context to execute it with. Available at once where nothing must be read for it, as for gateways. */
   contextFor(
     principal: Principal | null,
-    create: (principal: Principal | null) => MaybePromise<Context>,
+    create: (principal: Principal | null, onlyMeters: boolean) => MaybePromise<Context>,
   ): MaybePromise<Context> {
     const known = principal && this.#contexts?.get(principal)
     if (known) return known
-    const context = create(principal)
+    const context = create(principal, this.onlyMeters)
     if (principal && !(context instanceof Promise)) this.#contexts?.set(principal, context)
     return context
   }
@@ -83,12 +95,28 @@ export class PreparedOperation {
     return 'data' in result ? this.#withOwnErrors(result) : execute(withMaxErrors(args, check))
   }
 
-  /** Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it. */
-  subscribe(
-    args: ExecutionArgs,
-  ): MaybePromise<AsyncGenerator<ExecutionResult, void, void> | ExecutionResult> {
+  /**
+   * Starts a subscription with arguments that `GraphQLEngine.argsOf` made for it, in its owner's turn. Events that need the database are
+   * operations of their owner, like any other; the others have had their turn.
+   * @param gate what its events must pass before they are executed
+   */
+  async subscribe(args: ExecutionArgs, gate: EventGate | undefined): Promise<EventStream | ExecutionResult> {
     const check = checkFor(args.variableValues)
-    return check.isTooLarge ? variablesTooLarge : subscribe(withMaxErrors(args, check))
+    if (check.isTooLarge) return variablesTooLarge
+    const checked = withMaxErrors(args, check)
+    const { share } = args.contextValue as Context
+    await share.turn(this.weight + fixedLimits.fieldsPerSubscription)
+    const source = await createSourceEventStream(checked)
+    if (!(Symbol.asyncIterator in source)) return source
+    const executeEvent = (event: unknown) => execute({ ...checked, rootValue: event })
+    this.#eventsRead ??= readsDatabase(this.#schema, this.document)
+    return new EventStream(
+      source,
+      this.#eventsRead
+        ? (event, isOver) => share.operation(() => (isOver() ? {} : executeEvent(event)))
+        : executeEvent,
+      gate,
+    )
   }
 
   /** Whether compiled code may check the variables: it does not stop at any number of errors. */
@@ -138,7 +166,7 @@ export class PreparedOperation {
 }
 
 const variablesTooLarge: ExecutionResult = {
-  errors: [tooComplex(`has more than ${operationLimits.variableValues} values in its variables`)],
+  errors: [tooComplex(tooManyValues)],
 }
 
 function withMaxErrors(args: ExecutionArgs, { maxErrors }: VariablesCheck): ExecutionArgs {
@@ -153,6 +181,17 @@ function mayPassNull({ variableDefinitions = [] }: OperationDefinitionNode): boo
   return variableDefinitions.some(
     ({ type, defaultValue }) => defaultValue && type.kind !== Kind.NON_NULL_TYPE,
   )
+}
+
+/** Whether the schema marks any field of a valid document as one that reads the database. */
+function readsDatabase(schema: GraphQLSchema, document: DocumentNode): boolean {
+  const typeInfo = new TypeInfo(schema)
+  let reads = false
+  const noteField = () => {
+    if (typeInfo.getFieldDef()?.extensions.readsDatabase) reads = true
+  }
+  visit(document, visitWithTypeInfo(typeInfo, { Field: noteField }))
+  return reads
 }
 
 /** Whether the schema marks every top-level field of the operation as metering. */

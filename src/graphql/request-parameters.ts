@@ -1,11 +1,14 @@
 import { InvalidInputError } from '../errors.ts'
+import { tooComplexError } from './document-limits.ts'
 import type { OperationRequest } from './engine.ts'
+import { hasTooManyValues, tooManyValues } from './variables.ts'
 
 const names = new Set(['query', 'operationName', 'variables', 'extensions'])
 const byteOrderMark = 0xfeff
 
-/** The operation in a body of JSON. @throws InvalidInputError */
+/** The operation in a body of JSON. @throws InvalidInputError, QueryTooComplexError */
 export function operationRequestFromJson(text: string): OperationRequest {
+  if (hasTooManyValues(text)) throw tooComplexError(tooManyValues)
   let parameters: unknown
   try {
     parameters = JSON.parse(text.charCodeAt(0) === byteOrderMark ? text.slice(1) : text)

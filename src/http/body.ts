@@ -23,13 +23,16 @@ const tooManyBodies = new OverloadedError(
   'Too many large requests are being received. Try again in a moment.',
 )
 
+/** Who sends a body: one without a token, one who may not meter, or one who may. */
+export type Sender = 'stranger' | 'customer' | 'gateway'
+
 /** Reads and discards bodies. */
 export interface Bodies {
   /**
-   * Reads a request's whole body. `isMetering`: it may use the share of memory that is reserved for metering.
-   * @throws BodyError, OverloadedError, ClientGoneError
+   * Reads a request's whole body. A stranger's must be small, and only a gateway's may use the share of memory that is
+   * reserved for metering. @throws BodyError, OverloadedError, ClientGoneError
    */
-  read(request: IncomingMessage, isMetering: boolean): Promise<Buffer>
+  read(request: IncomingMessage, sender: Sender): Promise<Buffer>
   /**
    * Reads a body and keeps nothing of it. A client that is still sending when the response arrives may not get to read
    * it. @throws ClientGoneError
@@ -39,7 +42,7 @@ export interface Bodies {
 
 /** Nothing is kept of a body that is refused. All bodies together are bounded, whoever sends them. */
 export function createBodies(maxBytes: number): Bodies {
-  const { bodiesBytes, meteringBodiesBytes } = fixedLimits
+  const { bodiesBytes, meteringBodiesBytes, strangersMessageBytes } = fixedLimits
   let bytesInAll = 0
 
   /** Passes the chunks to `take` until it throws, which is what it rejects with. The rest is read and discarded. */
@@ -70,16 +73,17 @@ export function createBodies(maxBytes: number): Bodies {
 
   return {
     discard: (request) => receive(request, () => {}),
-    async read(request, isMetering) {
-      const limit = isMetering ? bodiesBytes : bodiesBytes - meteringBodiesBytes
+    async read(request, sender) {
+      const inAll = sender === 'gateway' ? bodiesBytes : bodiesBytes - meteringBodiesBytes
+      const most = sender === 'stranger' ? Math.min(strangersMessageBytes, maxBytes) : maxBytes
       const chunks: Buffer[] = []
       let held = 0
       let body: Buffer
       try {
         await receive(request, (chunk) => {
-          if (held + chunk.length > maxBytes)
-            throw new BodyError(413, `The body is larger than ${maxBytes} bytes. Send less at a time.`)
-          if (bytesInAll + chunk.length > limit) throw tooManyBodies
+          if (held + chunk.length > most)
+            throw new BodyError(413, `The body is larger than ${most} bytes. Send less at a time.`)
+          if (bytesInAll + chunk.length > inAll) throw tooManyBodies
           held += chunk.length
           bytesInAll += chunk.length
           chunks.push(chunk)

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { fixedLimits } from '../limits.ts'
 
-const { requestsPerConnection } = fixedLimits
+const { requestsPerConnection, pipelinedRequests } = fixedLimits
 
 /** The server's TCP connections, and the requests in flight on each. */
 export class Connections {
@@ -46,8 +46,8 @@ export class Connections {
 
   /**
    * Counts a request until its response is closed. A connection with `requestsPerConnection` in flight is not read from.
-   * What was read together with the last of them goes on, unless the whole server has `maxRequests` in flight: then the
-   * connection is closed. No client pipelines that many.
+   * What was read together with the last of them goes on, up to `pipelinedRequests`, and unless the whole server has
+   * `maxRequests` in flight: then the connection is closed. No client pipelines that many.
    */
   begin(response: ServerResponse): void {
     const { socket } = response.req
@@ -63,7 +63,7 @@ export class Connections {
     })
     if (due.size < requestsPerConnection) return
     socket.pause()
-    if (this.#requests > this.#maxRequests) socket.destroy()
+    if (due.size >= pipelinedRequests || this.#requests > this.#maxRequests) socket.destroy()
   }
 
   /** Closes connections that browsers opened in advance and never used. Node.js takes them for busy. */

@@ -9,7 +9,7 @@ import type { Cors } from './cors.ts'
 import { refuseMalformedRequest } from './malformed-request.ts'
 import { targetOf } from './request-target.ts'
 import { sendProblem, sendRefusal } from './respond.ts'
-import type { UnsentResponses } from './unsent.ts'
+import type { UnsentBytes } from './unsent.ts'
 import { ignoreUpgrade } from './upgrade.ts'
 
 /** What answers the requests for one path. */
@@ -29,7 +29,7 @@ export interface HttpOptions {
     Limits,
     'connections' | 'requests' | 'headerBytes' | 'headersMs' | 'requestMs' | 'idleMs' | 'writeMs'
   >
-  unsent: UnsentResponses
+  unsent: UnsentBytes
 }
 
 /** When the server stops: how long a new connection may take to send its first request. */
@@ -117,6 +117,8 @@ export class HttpServer {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
+    // What a connection had sent before it was closed is still parsed.
+    if (request.socket.destroyed) return
     this.connections.begin(response)
     this.#options.unsent.add(response)
     response.once('close', () => {

@@ -12,12 +12,14 @@ interface Backlog {
 }
 
 /**
- * Bounds what the server holds of responses, event streams included, that their clients have not read: in total and per
- * account. Beyond, the connections that hold the most are closed.
+ * Bounds what the server holds of responses, event streams and WebSocket messages that their clients have not read: in
+ * total and per account. Beyond, the connections that hold the most are closed.
  */
-export class UnsentResponses {
+export class UnsentBytes {
   readonly #limits: Pick<Limits, 'unsentResponseBytes' | 'unsentResponseBytesPerAccount'>
   readonly #inFlight = new Set<ServerResponse>()
+  /** Other connections that hold something unsent. */
+  readonly #behind = new Set<Socket>()
   readonly #owners = new WeakMap<Socket, string>()
   #timer: NodeJS.Timeout | undefined
 
@@ -28,17 +30,27 @@ export class UnsentResponses {
   /** Watches a response until it is closed. */
   add(response: ServerResponse): void {
     this.#inFlight.add(response)
-    this.#timer ??= setInterval(() => this.#check(), checkEveryMs).unref()
+    this.#start()
     response.once('close', () => this.#inFlight.delete(response))
   }
 
-  /** The account that the responses on this connection are for, by its external id. */
-  attribute({ req: { socket } }: ServerResponse, account: string | undefined): void {
+  /** Watches a connection without responses until everything that was written to it is sent. */
+  watch(connection: Socket): void {
+    this.#behind.add(connection)
+    this.#start()
+  }
+
+  /** The account that what is written to this connection is for, by its external id. */
+  attribute(socket: Socket, account: string | undefined): void {
     if (account !== undefined && this.#owners.get(socket) !== account) this.#owners.set(socket, account)
   }
 
+  #start(): void {
+    this.#timer ??= setInterval(() => this.#check(), checkEveryMs).unref()
+  }
+
   #check(): void {
-    if (this.#inFlight.size === 0) {
+    if (this.#inFlight.size === 0 && this.#behind.size === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined
     }
@@ -64,6 +76,11 @@ export class UnsentResponses {
       const { socket } = response.req
       const backlog = backlogs.get(socket)
       if (backlog) backlog.bytes += bytes
+      else backlogs.set(socket, { socket, bytes, owner: this.#owners.get(socket) })
+    }
+    for (const socket of this.#behind) {
+      const bytes = socket.destroyed ? 0 : socket.writableLength
+      if (bytes === 0) this.#behind.delete(socket)
       else backlogs.set(socket, { socket, bytes, owner: this.#owners.get(socket) })
     }
     return [...backlogs.values()]

@@ -31,8 +31,8 @@ export function createGraphiQL(readExplorer?: () => Promise<Explorer>) {
 }
 
 function pageOptions(explorer: Explorer | undefined): PageOptions {
-  const { tokens, meteredSecret, changedId } = explorer ?? placeholders
-  const defaultTabs = tutorialTabs({ meteredSecret, changedId }).map(({ as, query, variables }) => ({
+  const { tokens, ...keys } = explorer ?? placeholders
+  const defaultTabs = tutorialTabs(keys).map(({ as, query, variables }) => ({
     query,
     variables: variables ? JSON.stringify(variables, null, 2) : '',
     headers: headersFor(as, tokens?.[as]),
@@ -51,7 +51,7 @@ function pageOptions(explorer: Explorer | undefined): PageOptions {
     method: 'POST',
     // Otherwise the page would copy the editor's text into its URL, secrets included.
     onEditQuery: null,
-    filledIn: [...Object.values(tokens ?? {}), meteredSecret, changedId],
+    filledIn: [...Object.values(tokens ?? {}), keys.meteredSecret, keys.changedId, keys.changedSecret],
   } as const
   return options
 }
@@ -59,6 +59,7 @@ function pageOptions(explorer: Explorer | undefined): PageOptions {
 const placeholders: TabKeys & { tokens?: undefined } = {
   meteredSecret: 'the secret of a key',
   changedId: 'the id of a key',
+  changedSecret: 'the secret of another key',
 }
 
 const scopesOf: Record<Role, string> = {

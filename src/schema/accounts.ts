@@ -1,18 +1,16 @@
-import { z } from 'zod'
-import type { SavedAccount } from '../domain/accounts.ts'
-import { externalIdRule, lineOfText } from '../domain/text.ts'
-import { InvalidInputError } from '../errors.ts'
+import { externalIdRule } from '../domain/text.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 import { containing, pageByComparison, pageCost, pageRule } from './connection.ts'
 import type { Context } from './context.ts'
-import { accountsInScope, apiKeysInScope } from './tenant-scope.ts'
+import { accountsInScope, apiKeysInScope, grantedBySecret, scopeToRead } from './tenant-scope.ts'
 import { AccountUsage, accountUsage } from './usage.ts'
 
 export const Account = builder.prismaNode('Account', {
   id: { field: 'id', description: 'The id of the account.' },
   findUnique: (id, context) => ({ id, AND: accountsInScope(context) }),
   nullable: true,
-  authScopes: { scope: 'keys:read' },
+  authScopes: { scope: 'keys:read', $granted: grantedBySecret },
   description: 'A customer of the SaaS.',
   fields: (t) => ({
     externalId: t.exposeString('externalId', {
@@ -21,12 +19,19 @@ export const Account = builder.prismaNode('Account', {
     name: t.exposeString('name', {
       description: 'The display name; the external id until an operator sets another.',
     }),
-    plan: t.relation('plan', { description: 'The plan that the account is on.' }),
+    plan: t.relation('plan', {
+      description: 'The plan that the account is on.',
+      grantScopes: [grantedBySecret],
+    }),
+    suspended: t.exposeBoolean('suspended', {
+      description: 'Whether every call of its keys is refused. Only operators suspend accounts.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the account was created.' }),
     apiKeys: t.prismaConnection({
       type: 'ApiKey',
       cursor: 'id',
       description: 'The keys in the order in which they were added, without removed ones.',
+      authScopes: ({ id }, _args, context) => ({ scope: scopeToRead(context, id) }),
       args: {
         search: t.arg.string({
           description: 'Only keys whose note or start contains this text; upper and lower case are the same.',
@@ -46,6 +51,8 @@ export const Account = builder.prismaNode('Account', {
     }),
     apiKeysRemaining: t.int({
       description: 'How many more keys the plan allows; never negative.',
+      complexity: statementCost,
+      authScopes: ({ id }, _args, context) => ({ scope: scopeToRead(context, id) }),
       select: { id: true, plan: { select: { maxApiKeys: true } } },
       // Not Prisma's `_count`, which counts the keys of all accounts.
       resolve: async ({ id, plan }, _args, context) => {
@@ -57,6 +64,7 @@ export const Account = builder.prismaNode('Account', {
       type: AccountUsage,
       description: "Calls made with all of the account's keys in one month, removed keys included.",
       args: { month: t.arg({ type: 'Month', description: 'The month; the current one if left out.' }) },
+      complexity: 2,
       select: { id: true, plan: { select: { monthlyCallQuota: true } } },
       resolve: ({ id, plan }, { month }, context) => accountUsage(id, plan.monthlyCallQuota, month, context),
     }),
@@ -77,6 +85,7 @@ const Viewer = builder.objectRef<NonNullable<Context['principal']>>('Viewer').im
       type: 'Account',
       nullable: true,
       description: "The viewer's own account; null for operators and gateways.",
+      complexity: statementCost,
       authScopes: { scope: 'keys:read' },
       resolve: (query, _viewer, _args, context) =>
         context.ownAccountId === null
@@ -103,6 +112,7 @@ builder.queryField('account', (t) =>
     type: 'Account',
     nullable: true,
     description: "The viewer's own account. Operators name any account by its external id.",
+    complexity: statementCost,
     authScopes: { scope: 'keys:read' },
     args: {
       externalId: t.arg.string({
@@ -149,57 +159,3 @@ builder.queryField('accounts', (t) =>
 function matching(search: string | null | undefined) {
   return search ? { OR: [{ externalId: containing(search) }, { name: containing(search) }] } : {}
 }
-
-const SaveAccountInput = builder.inputType('SaveAccountInput', {
-  description: 'The account to create or change.',
-  validate: z.object({ externalId: externalIdRule, name: lineOfText(1, 200), plan: z.string() }),
-  fields: (t) => ({
-    externalId: t.string({
-      required: true,
-      description:
-        'The SaaS’s own id for the customer. An unknown one creates an account with its first key.',
-    }),
-    name: t.string({ required: true, description: 'The display name, up to 200 characters.' }),
-    plan: t.string({
-      required: true,
-      description: 'The slug of the plan. A smaller plan removes no keys; it only stops new ones.',
-    }),
-  }),
-})
-
-const SaveAccountPayload = builder.objectRef<SavedAccount>('SaveAccountPayload').implement({
-  description: 'The account was saved.',
-  fields: (t) => ({
-    account: t.prismaField({
-      type: 'Account',
-      description: 'The account after the change.',
-      resolve: (query, { accountId }, _args, context) =>
-        context.prisma.account.findUniqueOrThrow({
-          ...query,
-          where: { id: accountId, AND: accountsInScope(context) },
-        }),
-    }),
-    firstSecret: t.exposeString('firstSecret', {
-      nullable: true,
-      description:
-        'The whole secret of the first key, if the account was created with one; else null. Unless the server keeps secrets recoverable, it cannot be shown again.',
-    }),
-  }),
-})
-
-builder.mutationField('saveAccount', (t) =>
-  t.field({
-    type: SaveAccountPayload,
-    description: 'Create an account, or change its name and plan. Operators only.',
-    authScopes: { scope: 'admin' },
-    errors: { types: [InvalidInputError], union: { name: 'SaveAccountResult' } },
-    args: {
-      input: t.arg({
-        type: SaveAccountInput,
-        required: true,
-        description: 'The account to create or change.',
-      }),
-    },
-    resolve: (_root, { input }, { accounts }) => accounts.save(input),
-  }),
-)

@@ -6,17 +6,17 @@ import RelayPlugin from '@pothos/plugin-relay'
 import ScopeAuthPlugin, { type AuthFailure } from '@pothos/plugin-scope-auth'
 import ValidationPlugin from '@pothos/plugin-validation'
 import { GraphQLDateTime, GraphQLSafeInt } from 'graphql-scalars'
-import { z } from 'zod'
 import type { Month } from '../domain/month.ts'
 import { hasScope, type Scope } from '../domain/principal.ts'
 import { InvalidInputError, QueryTooComplexError } from '../errors.ts'
 import type PrismaTypes from '../generated/pothos.ts'
 import { getDatamodel } from '../generated/pothos.ts'
-import { listLimits, operationLimits } from '../limits.ts'
+import { listLimits, operationLimits, statementCost } from '../limits.ts'
 import type { Context } from './context.ts'
 import { globalIdOf, type NodeType, parseGlobalId } from './global-id.ts'
 import { MonthScalar } from './month-scalar.ts'
 import { scopeError } from './scope-errors.ts'
+import SharePlugin from './share-plugin.ts'
 
 const { depth, breadth, cost } = operationLimits
 
@@ -25,6 +25,10 @@ const limitNames = {
   [ComplexityErrorKind.Breadth]: `more than ${breadth} fields`,
   [ComplexityErrorKind.Complexity]: `a cost of more than ${cost}`,
 }
+
+/** Why an operation beyond a limit is refused. */
+export const complexityError = (kind: ComplexityErrorKind) =>
+  new QueryTooComplexError(`The operation has ${limitNames[kind]}. Ask for less, or in several operations.`)
 
 /** The scopes that the token lacks. */
 function scopesMissing(failure: AuthFailure): string[] {
@@ -47,8 +51,17 @@ export const builder = new SchemaBuilder<{
   }
   Connection: { totalCount: number | (() => number | Promise<number>) }
 }>({
-  // The errors plugin comes first, so that it handles the errors of all others.
-  plugins: [ErrorsPlugin, ScopeAuthPlugin, ValidationPlugin, ComplexityPlugin, RelayPlugin, PrismaPlugin],
+  // The errors plugin comes first, so that it handles the errors of all others; the share plugin last, around the
+  // resolvers themselves.
+  plugins: [
+    ErrorsPlugin,
+    ScopeAuthPlugin,
+    ValidationPlugin,
+    ComplexityPlugin,
+    RelayPlugin,
+    PrismaPlugin,
+    SharePlugin,
+  ],
   defaultFieldNullability: false,
   errors: {
     directResult: true,
@@ -75,10 +88,7 @@ export const builder = new SchemaBuilder<{
   },
   complexity: {
     limit: { depth, breadth, complexity: cost },
-    complexityError: (kind) =>
-      new QueryTooComplexError(
-        `The operation has ${limitNames[kind]}. Ask for less, or in several operations.`,
-      ),
+    complexityError,
   },
   relay: {
     clientMutationId: 'omit',
@@ -119,20 +129,11 @@ export const builder = new SchemaBuilder<{
       description: 'An object by its id; null if it is unknown, removed or another account’s.',
       nullable: true,
       authScopes: { scope: 'keys:read' },
+      complexity: statementCost,
       args: { id: { description: 'The id of an account, API call, key or plan.' } },
     },
-    nodesQueryOptions: {
-      description:
-        'Up to 100 objects by their ids, in the order of the ids; null for each that is unknown, removed or another account’s.',
-      nullable: { list: false, items: true },
-      authScopes: { scope: 'keys:read' },
-      args: {
-        ids: {
-          validate: z.array(z.any()).max(listLimits.nodes, `At most ${listLimits.nodes} ids.`),
-          description: 'Up to 100 ids.',
-        },
-      },
-    },
+    // src/schema/nodes.ts has its own.
+    nodesQueryOptions: false,
   },
   prisma: {
     client: ({ prisma }) => prisma,

@@ -1,7 +1,7 @@
 import { validate } from 'uuid'
 import { z } from 'zod'
 import { searchRule } from '../domain/text.ts'
-import { listLimits } from '../limits.ts'
+import { listLimits, statementCost } from '../limits.ts'
 
 const { pageRows, defaultPageRows } = listLimits
 const pageSizes = `From 1 to ${pageRows}.`
@@ -49,7 +49,7 @@ export function containing(search: string) {
   return { contains: search.replace(/[\\%_]/g, '\\$&'), mode: 'insensitive' as const }
 }
 
-/** The cost of a page: that of one row, times the most rows it may have. */
+/** The cost of a page: that of one row, times the most rows it may have, and of the statements for rows and count. */
 export function pageCost({
   first,
   last,
@@ -57,5 +57,5 @@ export function pageCost({
   first?: number | null | undefined
   last?: number | null | undefined
 }) {
-  return { field: 1, multiplier: first ?? last ?? defaultPageRows }
+  return { field: 2 * statementCost, multiplier: first ?? last ?? defaultPageRows }
 }

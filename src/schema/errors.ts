@@ -4,6 +4,7 @@ import {
   type InputIssue as Issue,
   NotFoundError,
 } from '../errors.ts'
+import { statementCost } from '../limits.ts'
 import { builder } from './builder.ts'
 
 const ErrorInterface = builder.interfaceRef<Error>('Error').implement({
@@ -41,7 +42,7 @@ builder.objectType(InvalidInputError, {
 builder.objectType(NotFoundError, {
   name: 'NotFound',
   description:
-    "There is no such key or account: the id is unknown, removed or another account's. The answer is the same for all three.",
+    "There is no such key, account, plan or API call: the id is unknown, removed or another account's. The answer is the same for all three.",
   interfaces: [ErrorInterface],
 })
 
@@ -54,6 +55,7 @@ builder.objectType(ApiKeyLimitReachedError, {
     plan: t.prismaField({
       type: 'Plan',
       description: 'The plan of the account.',
+      complexity: statementCost,
       resolve: (query, { planId }, _args, { prisma }) =>
         prisma.plan.findUniqueOrThrow({ ...query, where: { id: planId } }),
     }),

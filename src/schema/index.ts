@@ -4,10 +4,17 @@ import './errors.ts'
 import './plans.ts'
 import './api-calls.ts'
 import './accounts.ts'
+import './account-changes.ts'
 import './api-keys.ts'
+import './operator-keys.ts'
+import './api-key-changes.ts'
+import './api-key-limits.ts'
+import './api-key-secrets.ts'
+import './describe-secret.ts'
 import './usage.ts'
 import './metering.ts'
 import './live-usage.ts'
+import './nodes.ts'
 
 /** The schema that the server executes. */
 export const schema = builder.toSchema({ sortSchema: true })

@@ -68,6 +68,7 @@ const MeterApiCallsPayload = builder.objectRef<Decision[]>('MeterApiCallsPayload
     decisions: t.field({
       type: [ApiCallDecision],
       description: 'One decision per call, in the order of the calls.',
+      extensions: { metering: true },
       resolve: (decisions) => decisions,
     }),
   }),

@@ -1,7 +1,10 @@
+import type { LiveUsageEvent } from '../domain/live-usage/count-list.ts'
 import { remainingOf } from '../domain/metering/decision.ts'
-import { addMonths, firstInstantOf, type Month, monthOf, resetsAt } from '../domain/month.ts'
+import { addMonths, type Month, monthOf, resetsAt } from '../domain/month.ts'
+import { NotFoundError } from '../errors.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
+import { keyOfEvent } from './event-keys.ts'
 import { globalIdOf } from './global-id.ts'
 import { everApiKeysInScope } from './tenant-scope.ts'
 
@@ -13,6 +16,8 @@ export interface ApiKeyUsageRecord {
   /** The key's own limit in the month; null means none. */
   limit: number | null
   lastCallAt: Date | null
+  /** The live event that it belongs to, if it does. */
+  event?: LiveUsageEvent
 }
 
 /** Calls made by one account in one month. */
@@ -60,12 +65,23 @@ export const ApiKeyUsage = builder.objectRef<ApiKeyUsageRecord>('ApiKeyUsage').i
     apiKey: t.prismaField({
       type: 'ApiKey',
       description: 'The key.',
-      // The key may have been removed since its usage was read.
-      resolve: (query, { apiKeyId }, _args, context) =>
-        context.prisma.apiKey.findUniqueOrThrow({
-          ...query,
-          where: { id: apiKeyId, ...everApiKeysInScope(context) },
-        }),
+      authScopes: { scope: 'keys:read' },
+      complexity: 2,
+      extensions: { readsDatabase: true },
+      // The key may have been removed since its usage was read, and with its account, its row. A token that described
+      // the key by its secret may not read it here.
+      resolve: async (query, { apiKeyId, event }, _args, context, info) => {
+        const read = (ids: string[]) =>
+          context.prisma.apiKey.findMany({
+            ...query,
+            where: { id: { in: ids }, ...everApiKeysInScope(context) },
+          })
+        const apiKey = event
+          ? await keyOfEvent(event, apiKeyId, JSON.stringify([everApiKeysInScope(context), query]), read)
+          : await context.loaders.rows(info.fieldNodes, read).load(apiKeyId)
+        if (!apiKey) throw new NotFoundError('There is no API key with this id.')
+        return apiKey
+      },
     }),
     month: t.expose('month', { type: 'Month', description: 'The month.' }),
     calls: t.expose('calls', { type: 'SafeInt', description: 'Calls admitted in the month.' }),
@@ -94,13 +110,11 @@ export async function accountUsage(
   accountId: string,
   currentQuota: bigint | null,
   month: Month | null | undefined,
-  { prisma, clock }: Context,
+  { loaders, clock }: Context,
 ): Promise<AccountUsageRecord> {
   const thisMonth = monthOf(clock.now())
   const asked = month ?? thisMonth
-  const row = await prisma.accountUsage.findUnique({
-    where: { month_accountId: { month: firstInstantOf(asked), accountId } },
-  })
+  const row = await loaders.accountUsage.load({ id: accountId, month: asked })
   // A past month keeps the quota that its calls were charged against.
   const quota = row && asked < thisMonth ? row.quota : currentQuota
   return { month: asked, calls: Number(row?.calls ?? 0), quota: quota === null ? null : Number(quota) }
@@ -116,13 +130,11 @@ interface CountedApiKey {
 export async function apiKeyUsage(
   { id: apiKeyId, monthlyCallLimit }: CountedApiKey,
   month: Month | null | undefined,
-  { prisma, clock }: Context,
+  { loaders, clock }: Context,
 ): Promise<ApiKeyUsageRecord> {
   const thisMonth = monthOf(clock.now())
   const asked = month ?? thisMonth
-  const row = await prisma.apiKeyUsage.findUnique({
-    where: { month_apiKeyId: { month: firstInstantOf(asked), apiKeyId } },
-  })
+  const row = await loaders.apiKeyUsage.load({ id: apiKeyId, month: asked })
   const limit = asked < thisMonth || monthlyCallLimit === null ? null : Number(monthlyCallLimit)
   return {
     apiKeyId,
@@ -137,11 +149,10 @@ export async function apiKeyUsage(
 export async function apiKeyUsageHistory(
   { id: apiKeyId, monthlyCallLimit }: CountedApiKey,
   count: number,
-  { prisma, clock }: Context,
+  { loaders, clock }: Context,
 ): Promise<ApiKeyUsageRecord[]> {
   const newest = monthOf(clock.now())
-  const oldest = firstInstantOf(addMonths(newest, 1 - count))
-  const rows = await prisma.apiKeyUsage.findMany({ where: { apiKeyId, month: { gte: oldest } } })
+  const rows = await loaders.usageHistory(count, newest).load(apiKeyId)
   const byMonth = new Map(rows.map((row) => [monthOf(row.month), row]))
   return Array.from({ length: count }, (_, ago) => {
     const month = addMonths(newest, -ago)

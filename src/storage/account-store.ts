@@ -1,12 +1,16 @@
 import type { Pool } from 'pg'
 import type { AccountStore } from '../domain/accounts.ts'
-import type { CatalogueStore } from '../domain/catalogue.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
+import { retryingConflicts } from './retry.ts'
 import { type CreateAccountRow, createAccountStatement } from './sql/create-account.ts'
+import { type SaveAccountsRow, saveAccountsStatement } from './sql/save-accounts.ts'
 import { updateAccountStatement } from './sql/update-account.ts'
 
-/** Accounts, plans and the catalogue in PostgreSQL. */
-export class SqlAccountStore implements AccountStore, CatalogueStore {
+/** Keys that are removed with their account in one transaction. An account with more is removed in several. */
+const keysRemovedAtOnce = 500
+
+/** Accounts in PostgreSQL. */
+export class SqlAccountStore implements AccountStore {
   readonly #prisma: PrismaClient
   readonly #pool: Pool
 
@@ -16,7 +20,8 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
   }
 
   find: AccountStore['find'] = async (externalId) => {
-    const account = await this.#prisma.account.findUnique({ where: { externalId }, select: { id: true } })
+    // Not `findUnique`: Prisma would join those of all customers into one statement, and one would fail them all.
+    const account = await this.#prisma.account.findFirst({ where: { externalId }, select: { id: true } })
     return account?.id ?? null
   }
 
@@ -31,48 +36,70 @@ export class SqlAccountStore implements AccountStore, CatalogueStore {
           firstKey.access.mode,
         ]
       : [null, null, null, null, null, null]
-    const { rows } = await this.#pool.query<CreateAccountRow>(createAccountStatement, [
-      ...[id, externalId, name, plan, createdAt],
-      ...key,
-    ])
-    const row = rows[0] as CreateAccountRow
-    if (!row.plan_exists) return { outcome: 'no plan' }
+    const values = [id, externalId, name, plan, createdAt, ...key]
+    const [row] = await this.#query<CreateAccountRow>(createAccountStatement, values)
+    if (!row?.plan_exists) return { outcome: 'no plan' }
     return row.created ? { outcome: 'created', withKey: row.key_created } : { outcome: 'exists' }
   }
 
   update: AccountStore['update'] = async ({ externalId, name, plan }) => {
-    const { rows } = await this.#pool.query<{ id: string }>(updateAccountStatement, [externalId, name, plan])
+    const [row] = await this.#query<{ id: string }>(updateAccountStatement, [externalId, name, plan])
+    return row?.id ?? null
+  }
+
+  saveAll: AccountStore['saveAll'] = async (accounts, createdAt) => {
+    const list = <Value>(read: (account: (typeof accounts)[number]) => Value) => accounts.map(read)
+    const rows = await this.#query<SaveAccountsRow>(saveAccountsStatement, [
+      list(({ id }) => id),
+      list(({ externalId }) => externalId),
+      list(({ name }) => name),
+      list(({ plan }) => plan),
+      createdAt,
+      list(({ firstKey }) => firstKey.id),
+      list(({ firstKey }) => firstKey.digest),
+      list(({ firstKey }) => firstKey.sealedSecret),
+      list(({ firstKey }) => firstKey.start),
+    ])
+    const unknownPlans = rows.flatMap(({ plan_exists }, index) => (plan_exists ? [] : [index]))
+    if (unknownPlans.length > 0) return { outcome: 'unknown plans', at: unknownPlans }
+    return {
+      outcome: 'saved',
+      accounts: rows.map(({ id, created, key_created }) => ({
+        accountId: id as string,
+        created: created === true,
+        withKey: key_created,
+      })),
+    }
+  }
+
+  setSuspended: AccountStore['setSuspended'] = async (externalId, suspended) => {
+    const { rows } = await this.#pool.query<{ id: string }>(
+      'update account set suspended = $2 where external_id = $1 returning id',
+      [externalId, suspended],
+    )
     return rows[0]?.id ?? null
   }
 
-  savePlan: CatalogueStore['savePlan'] = async (
-    id,
-    { slug, name, maxApiKeys, monthlyCallQuota, listed },
-    createdAt,
-  ) => {
-    const values = {
-      name,
-      maxApiKeys,
-      monthlyCallQuota: monthlyCallQuota === null ? null : BigInt(monthlyCallQuota),
-      ...(listed == null ? {} : { listed }),
+  remove: AccountStore['remove'] = async (externalId) => {
+    // From here on its calls are refused, and lock nothing that is being removed.
+    const accountId = await this.setSuspended(externalId, true)
+    if (accountId === null) return null
+    const removeSome = {
+      name: 'latchkey-remove-account',
+      text: 'select latchkey_remove_account($1, $2) as removed',
     }
-    const plan = await this.#prisma.plan.upsert({
-      where: { slug },
-      create: { id, slug, createdAt, ...values },
-      update: values,
-      select: { id: true },
-    })
-    return plan.id
+    for (;;) {
+      const [row] = await this.#query<{ removed: boolean }>(removeSome, [accountId, keysRemovedAtOnce])
+      if (row?.removed) return accountId
+    }
   }
 
-  saveApiCall: CatalogueStore['saveApiCall'] = async (id, { name, title, category, kind }, createdAt) => {
-    const values = { title, category, kind }
-    const apiCall = await this.#prisma.apiCall.upsert({
-      where: { name },
-      create: { id, name, createdAt, ...values },
-      update: values,
-      select: { id: true },
-    })
-    return apiCall.id
+  /** A plan may be removed while accounts are put on it, and calls be charged while their account is removed. */
+  async #query<Row extends object>(
+    statement: { name: string; text: string },
+    values: unknown[],
+  ): Promise<Row[]> {
+    const { rows } = await retryingConflicts(() => this.#pool.query<Row>(statement, values))
+    return rows
   }
 }

@@ -12,6 +12,8 @@ export interface Database {
    */
   meteringPool: Pool
   prisma: PrismaClient
+  /** The size of `pool`. */
+  connections: number
   /** How many commits may be under way at once; also the size of `meteringPool`. */
   maxCommits: number
   close(): Promise<void>
@@ -61,7 +63,8 @@ const meteringPlans = `
 
 /**
  * PostgreSQL's statistics do not know that one account has removed most of its keys. It would expect to find many that
- * are left, and read the whole table instead of the index without removed keys.
+ * are left, and read the whole table instead of the index without removed keys. For that account, pages and searches
+ * take 3 to 8 times as long without this. It costs operators' searches of all accounts, which do read the whole table.
  */
 const indexedPlans = 'set enable_seqscan = off; set jit = off'
 
@@ -73,6 +76,13 @@ const idleTransactionShare = 0.5
 
 /** A statement waits for locks no longer than this share of its time limit, and says that it was a lock. */
 const lockShare = 0.75
+
+/**
+ * The time limit of a statement, unless the URL has one. It is not given to pg as `statement_timeout`, which is sent when
+ * connecting: PgBouncer refuses that or ignores it.
+ */
+const timeLimit = (url: string, limitMs: number) =>
+  /[?&]statement_timeout=/.test(url) ? '' : `set statement_timeout = ${Math.ceil(limitMs)};`
 
 const lockLimits = (limitMs: number) => `
   set idle_in_transaction_session_timeout = ${Math.ceil(limitMs * idleTransactionShare)};
@@ -100,20 +110,23 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     },
     onIdleError,
   )
-  return overPools(pool, pool, 1, () => embedded.stop())
+  return overPools(pool, pool, 1, 1, () => embedded.stop())
 }
 
 function openServer(server: DatabaseServer, onIdleError: (error: Error) => void): Database {
   const { url, poolSize, connectTimeoutMs, statementTimeoutMs, meterTimeoutMs } = server
   const shared = { connectionString: url, keepAlive: true }
+  const connections = poolSize - maxCommits
   const pool = createPool(
     {
       ...shared,
-      max: poolSize - maxCommits,
+      max: connections,
       connectionTimeoutMillis: connectTimeoutMs,
-      statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + answerGraceMs,
-      onConnect: (client) => client.query(`${indexedPlans}; ${lockLimits(statementTimeoutMs)}`),
+      onConnect: (client) =>
+        client.query(
+          `${timeLimit(url, statementTimeoutMs)} ${indexedPlans}; ${lockLimits(statementTimeoutMs)}`,
+        ),
     },
     onIdleError,
   )
@@ -123,13 +136,13 @@ function openServer(server: DatabaseServer, onIdleError: (error: Error) => void)
       max: maxCommits,
       // The call would have timed out, and an attempt that hangs blocks the next one.
       connectionTimeoutMillis: Math.min(connectTimeoutMs, meterTimeoutMs),
-      statement_timeout: Math.ceil(meterTimeoutMs * meteringShare),
       // Batches have one statement and no open transaction, and use all of their time to wait for an account's row.
-      onConnect: (client) => client.query(meteringPlans),
+      onConnect: (client) =>
+        client.query(`${timeLimit(url, meterTimeoutMs * meteringShare)} ${meteringPlans}`),
     },
     onIdleError,
   )
-  return overPools(pool, meteringPool, maxCommits, async () => {})
+  return overPools(pool, meteringPool, connections, maxCommits, async () => {})
 }
 
 function createPool(config: PoolConfig, onIdleError: (error: Error) => void): Pool {
@@ -166,6 +179,7 @@ function closeWhenUnusable(client: PoolClient): void {
 function overPools(
   pool: Pool,
   meteringPool: Pool,
+  connections: number,
   maxCommits: number,
   stopServer: () => Promise<void>,
 ): Database {
@@ -174,6 +188,7 @@ function overPools(
     pool,
     meteringPool,
     prisma,
+    connections,
     maxCommits,
     async close() {
       await prisma.$disconnect()

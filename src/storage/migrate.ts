@@ -54,10 +54,7 @@ const createMigrationsTable = `
  */
 export async function migrate(pool: Pool): Promise<string[]> {
   const migrations = await readMigrations()
-  const client = await pool.connect().catch((cause: NodeJS.ErrnoException) => {
-    // For a name with several addresses, Node.js gives only a code.
-    throw new NoConnectionError(cause.message || cause.code, { cause })
-  })
+  const client = await connecting(pool.connect())
   try {
     const pending = await pendingOf(client, migrations)
     return pending.length === 0 ? [] : await applyInTurn(client, migrations)
@@ -65,6 +62,14 @@ export async function migrate(pool: Pool): Promise<string[]> {
     // Closes the connection, because its session settings were changed.
     client.release(true)
   }
+}
+
+/** Waits for a connection at start, when a failure means that the server cannot be reached. @throws NoConnectionError */
+export async function connecting<Connection>(attempt: Promise<Connection>): Promise<Connection> {
+  return await attempt.catch((cause: NodeJS.ErrnoException) => {
+    // For a name with several addresses, Node.js gives only a code.
+    throw new NoConnectionError(cause.message || cause.code, { cause })
+  })
 }
 
 interface Migration {

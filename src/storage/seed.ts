@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import type { Catalogue } from '../domain/catalogue.ts'
-import { catalogueRule } from '../domain/catalogue.ts'
+import { type ApiCallInput, type Catalogue, catalogueRule } from '../domain/catalogue.ts'
+import { InvalidInputError } from '../errors.ts'
 import type { PrismaClient } from '../generated/prisma/client.ts'
 
 /** DEFAULT_PLAN does not name a plan of the database. */
@@ -23,9 +23,19 @@ export async function seedCatalogue(
   if ((await prisma.plan.count()) > 0) return false
   const { plans, apiCalls } = await readCatalogue(file)
   // Plans come last: without one, an interrupted seeding starts again.
-  for (const apiCall of apiCalls) await catalogue.saveApiCall(apiCall)
+  for (const apiCall of apiCalls) await saveApiCall(catalogue, apiCall, file)
   for (const plan of plans) await catalogue.savePlan(plan)
   return true
+}
+
+/** Two API calls of the file may have the same method and path. */
+async function saveApiCall(catalogue: Catalogue, apiCall: ApiCallInput, file: string | URL): Promise<void> {
+  try {
+    await catalogue.saveApiCall(apiCall)
+  } catch (cause) {
+    if (!(cause instanceof InvalidInputError)) throw cause
+    throw unreadable(file, `${apiCall.name}: ${cause.message}`, cause)
+  }
 }
 
 async function readCatalogue(file: string | URL) {
@@ -36,6 +46,10 @@ async function readCatalogue(file: string | URL) {
       cause instanceof z.ZodError
         ? cause.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join(' ')
         : (cause as Error).message
-    throw new CatalogueFileError(`CATALOGUE: ${file} is no catalogue that can be read. ${reason}`, { cause })
+    throw unreadable(file, reason, cause)
   }
+}
+
+function unreadable(file: string | URL, reason: string, cause: unknown): CatalogueFileError {
+  return new CatalogueFileError(`CATALOGUE: ${file} is no catalogue that can be read. ${reason}`, { cause })
 }

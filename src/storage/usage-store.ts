@@ -1,5 +1,5 @@
 import { DatabaseError, type Pool } from 'pg'
-import type { LiveUsageStore, UsageSnapshot } from '../domain/live-usage/account-hub.ts'
+import type { KeyPage, LiveUsageStore, UsageSnapshot } from '../domain/live-usage/usage-pages.ts'
 import type { ResourcesOfType } from '../domain/metering/decision.ts'
 import type { RequestIdStore } from '../domain/metering/request-purge.ts'
 import {
@@ -70,10 +70,12 @@ export class SqlUsageStore implements UsageStore, LiveUsageStore, RequestIdStore
     return rowCount ?? 0
   }
 
-  async readUsage(accountId: string, month: Month): Promise<UsageSnapshot> {
+  async readUsage(accountId: string, month: Month, { after, most }: KeyPage): Promise<UsageSnapshot> {
     const { rows } = await this.#pool.query<UsageSnapshotRow>(snapshotStatement, [
       accountId,
       firstDayOf(month),
+      after,
+      most,
     ])
     const apiKeys: UsageSnapshot['apiKeys'] = []
     for (const { api_key_id, calls, last_call_at, key_limit } of rows) {

@@ -4,6 +4,7 @@ import { createAuthenticator } from '../../src/auth/authenticator.ts'
 import { createSystemClock } from '../../src/clock.ts'
 import { customerScopes } from '../../src/development.ts'
 import { databases, noteSecrets, startApp, type TestApp } from '../support/app.ts'
+import { TestClock } from '../support/clock.ts'
 import { createGateway } from '../support/customer.ts'
 import { contentsOf, expectRefusal, post } from '../support/http.ts'
 import { closeOf, rawWebSocket } from '../support/websocket.ts'
@@ -150,6 +151,24 @@ describe('the tokens that were verified', () => {
       { secret: new TextEncoder().encode(secret), jwksMaxStaleMs: 3_600_000, accountClaim: 'account' },
       createSystemClock(),
     )
+
+  it('are verified again after 30 seconds, even if the clock was set back meanwhile', async () => {
+    const clock = new TestClock()
+    let elapsedMs = 0
+    const options = {
+      secret: new TextEncoder().encode(secret),
+      jwksMaxStaleMs: 3_600_000,
+      accountClaim: 'account',
+    }
+    const { authenticate } = createAuthenticator(options, clock, () => elapsedMs)
+    const authorization = `Bearer ${await sign(good())}`
+    const first = await authenticate(authorization)
+    clock.set(new Date(clock.now().getTime() - 1_000))
+    elapsedMs = 29_999
+    expect(await authenticate(authorization)).toBe(first)
+    elapsedMs = 30_000
+    expect(await authenticate(authorization)).not.toBe(first)
+  })
 
   it('are recognised whichever way the header is written', async () => {
     const { authenticate } = authenticator()

@@ -1,6 +1,13 @@
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { digestOf, generateSecret, isPrefix, isWellFormedSecret, startOf } from '../../src/domain/secret.ts'
+import {
+  digestOf,
+  generateSecret,
+  isPrefix,
+  isWellFormedSecret,
+  mayBeSecret,
+  startOf,
+} from '../../src/domain/secret.ts'
 
 describe('secrets', () => {
   it('consist of a prefix, 32 random base62 characters and a checksum of 6', () => {
@@ -41,6 +48,22 @@ describe('secrets', () => {
     ])
       expect(isWellFormedSecret(text)).toBe(false)
   })
+
+  it.each([
+    ['an issued one', true, generateSecret('acme')],
+    ['one of an earlier prefix', true, generateSecret('acme_test')],
+    ['an imported one of 16 characters', true, 'x'.repeat(16)],
+    ['an imported one of 256 characters', true, '~'.repeat(256)],
+    ['an imported one that looks issued under another prefix', true, `sk_live_${'0'.repeat(38)}`],
+    ['one with its prefix and a wrong checksum', false, `acme_${'0'.repeat(38)}`],
+    ['one with its prefix and of another length', false, `acme_${'0'.repeat(30)}`],
+    ['15 characters', false, 'x'.repeat(15)],
+    ['257 characters', false, 'x'.repeat(257)],
+    ['a control character', false, `${'x'.repeat(20)}\u0000`],
+    ['a line break', false, `${'x'.repeat(20)}\n`],
+    ['letters beyond ASCII', false, 'ключ'.repeat(5)],
+    ['nothing', false, ''],
+  ])('can be %s: %j', (_label, can, text) => expect(mayBeSecret(text, 'acme')).toBe(can))
 
   it('use every base62 character about equally', () => {
     const counts = new Map<string, number>()

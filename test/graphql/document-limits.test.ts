@@ -68,6 +68,10 @@ describe('the GraphQL server', () => {
       fragment B on Query { ${times(20, (i) => `a${i}: account { ...C }`)} }
       fragment C on Account { ${times(10, (i) => `c${i}: id`)} }`,
     ],
+    [
+      'with 501 selections',
+      () => `{ ${times(167, () => 'viewer { ...A subject }')} } fragment A on Viewer { subject }`,
+    ],
     ['with 51 directives', () => `{ ${times(51, (i) => `a${i}: __typename @include(if: true)`)} }`],
     ['with 4,000 unknown directives', () => `{ __typename ${times(4_000, (i) => `@d${i}`)} }`],
     ['of a million characters', () => `{ ${'viewer { subject } '.repeat(50_000)} }`],
@@ -85,14 +89,14 @@ describe('the GraphQL server', () => {
   })
 
   it('refuses a complex operation as such without a token, too', async () => {
-    expectRefusal(await post(app, { query: `{ ${nested(4_900, 'account', 'id')} }` }), 'QUERY_TOO_COMPLEX')
+    expectRefusal(await post(app, { query: `{ ${nested(1_500, 'account', 'id')} }` }), 'QUERY_TOO_COMPLEX')
   })
 
   it.each([
     ['a cycle of fragments', '{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }'],
     ['a fragment that spreads itself', '{ account { ...A } } fragment A on Account { id ...A }'],
     ['an unknown field', '{ nonsense }'],
-    ['5,000 unknown fields', `{ ${times(5_000, (i) => `f${i}`)} }`],
+    ['500 unknown fields', `{ ${times(500, (i) => `f${i}`)} }`],
     ['only a comment', '# nothing'],
   ])('refuses a document as invalid, not as too complex: %s', async (_, query) => {
     expectRefusal(await send(query, customer), 'BAD_USER_INPUT')

@@ -10,6 +10,7 @@ const createEngine = () =>
     createContext: () => {
       throw new Error('Nothing is executed here.')
     },
+    shareOf: () => ({ turn: () => undefined }),
     errorMask: createErrorMask({
       log: createLogger('silent'),
       isUnavailable: () => false,

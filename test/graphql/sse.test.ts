@@ -143,10 +143,10 @@ describe.runIf(inject('redis'))('a server whose last subscriber of an account ha
 })
 
 describe('a stalled reader of an event stream', () => {
-  const keys = 40
+  const keys = 100
   const rounds = 150
-  /** Makes each event large, so that few of them fill the buffers of the operating system. */
-  const aliases = 10
+  /** Makes each event as large as its cost allows, so that few of them fill the buffers of the operating system. */
+  const aliases = 4
 
   it('receives the newest counts when it reads again, instead of every event it missed', async () => {
     const app = await startApp()

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hasTooManyValues } from '../../src/graphql/variables.ts'
 import { errorLimits, operationLimits } from '../../src/limits.ts'
 import { startApp, type TestApp } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import { post } from '../support/http.ts'
-import { openRawConnection } from '../support/websocket.ts'
+import { closeOf, openRawConnection } from '../support/websocket.ts'
 
 /** More runs than it takes for an operation that only meters to be compiled. */
 const runs = 25
@@ -144,5 +145,36 @@ describe('the errors of an executed operation', () => {
     expect(errors?.[0]?.extensions.code).toBe('QUERY_TOO_COMPLEX')
     const allowed = await app.query(`{ apiCalls { ${alias.slice(1)}: id } }`, { as: customer })
     expect(allowed.errors).toBeUndefined()
+  })
+})
+
+describe('JSON', () => {
+  const { variableValues } = operationLimits
+  const inRequest = (variables: unknown) => JSON.stringify({ query: '{ a }', operationName: null, variables })
+  const objects = (count: number) => Array.from({ length: count }, () => ({ a: 1, b: '"\\' }))
+
+  it.each([
+    ['as many values as an operation may have', inRequest({ x: objects(variableValues / 3 - 2) }), false],
+    ['as many empty lists', inRequest({ x: Array.from({ length: variableValues - 2 }, () => []) }), false],
+    ['long texts of commas and brackets', inRequest({ x: '",[{\\'.repeat(50_000) }), false],
+    ['an unfinished text', `"${','.repeat(50_000)}`, false],
+    ['many more objects', inRequest({ x: objects(variableValues) }), true],
+    ['many more names', inRequest(unknownFields(3 * variableValues)[0]), true],
+  ])('with %s is recognised before it is parsed: too many values', (_, json, isTooMany) => {
+    expect(hasTooManyValues(json)).toBe(isTooMany)
+  })
+
+  it('with too many values is refused unparsed: over HTTP with 400, a WebSocket is closed with 1009', async () => {
+    const app = await startApp()
+    const token = await app.token({ scopes: ['calls:meter'] })
+    // Parsing would find that it is not JSON.
+    const text = `{"query":"{ a }","variables":[${'[],'.repeat(2 * variableValues)}`
+    const refused = await post(app, text, { authorization: `Bearer ${token}` })
+    expect([refused.status, refused.text]).toEqual([400, expect.stringContaining('QUERY_TOO_COMPLEX')])
+    const connection = await (await openRawConnection(app)).init(token)
+    const closed = closeOf(connection.socket)
+    connection.send(text)
+    expect(await closed).toMatchObject({ code: 1009 })
+    await app.stop()
   })
 })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { operationLimits } from '../../src/limits.ts'
+import { fixedLimits, operationLimits } from '../../src/limits.ts'
 import { startApp, type TestApp } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import { expectRefusal, post } from '../support/http.ts'
@@ -112,9 +112,42 @@ describe('a document without a token, where GraphiQL is on', () => {
     expect(answer.text).not.toContain('tokens')
   })
 
+  it('has a body of at most 16 KiB; with a token, MAX_BODY_BYTES', async () => {
+    const query = '{ __typename }'
+    const ofBytes = (bytes: number) => query + ' '.repeat(bytes - JSON.stringify({ query }).length)
+    const { strangersMessageBytes } = fixedLimits
+    expect((await post(app, { query: ofBytes(strangersMessageBytes) })).status).toBe(200)
+    const longer = { query: ofBytes(strangersMessageBytes + 1) }
+    expect((await post(app, longer)).status).toBe(413)
+    const { token } = await createCustomer(app, {})
+    expect((await post(app, longer, { authorization: `Bearer ${token}` })).status).toBe(200)
+  })
+
   it('may ask for the whole schema', async () => {
     const { getIntrospectionQuery } = await import('graphql')
     const answer = await post(app, { query: getIntrospectionQuery({ inputValueDeprecation: true }) })
     expect(answer.data).toHaveProperty('__schema')
+  })
+})
+
+describe('a server with as many requests in flight as it may have', () => {
+  it('refuses customers and strangers, and still meters', async () => {
+    const app = await startApp({ environment: { MAX_REQUESTS: '3' } })
+    const { token } = await createCustomer(app, {})
+    const gateway = await app.token({ scopes: ['calls:meter'] })
+    const { hostname, port } = new URL(app.url)
+    const held = Array.from({ length: 3 }, () => {
+      const socket = connect(Number(port), hostname)
+      socket.write('POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n')
+      return socket
+    })
+    const body = { query: '{ viewer { subject } }' }
+    const statusFor = async (headers: Record<string, string>) => (await post(app, body, headers)).status
+    const authorization = `Bearer ${token}`
+    await expect.poll(() => statusFor({ authorization }), { timeout: 10_000, interval: 20 }).toBe(503)
+    expect(await statusFor({})).toBe(503)
+    expect(await statusFor({ authorization: `Bearer ${gateway}` })).toBe(200)
+    for (const socket of held) socket.destroy()
+    await app.stop()
   })
 })

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, expect, it } from 'vitest'
 import { createCors } from '../../src/http/cors.ts'
 import { HttpServer } from '../../src/http/server.ts'
-import { UnsentResponses } from '../../src/http/unsent.ts'
+import { UnsentBytes } from '../../src/http/unsent.ts'
 import { fixedLimits, limitSettings } from '../../src/limits.ts'
 import { createLogger } from '../../src/log.ts'
 
@@ -25,11 +25,11 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void
 /** A server with one route, which calls `answer`. Its accounts are named by the query string. */
 async function serve(answer: Answer, limits: Partial<typeof defaults> = {}) {
   const all = { ...defaults, ...limits }
-  const unsent = new UnsentResponses(all)
+  const unsent = new UnsentBytes(all)
   const route = {
     path: '/',
     serve(request: IncomingMessage, response: ServerResponse) {
-      unsent.attribute(response, request.url?.split('?')[1])
+      unsent.attribute(request.socket, request.url?.split('?')[1])
       answer(request, response)
     },
   }
@@ -47,7 +47,7 @@ async function serve(answer: Answer, limits: Partial<typeof defaults> = {}) {
     undone.push(() => socket.destroy())
     return socket
   }
-  return { server, open }
+  return { server, unsent, open }
 }
 
 const get = (account = '') => `GET /${account && `?${account}`} HTTP/1.1\r\nHost: x\r\n\r\n`
@@ -99,6 +99,16 @@ it('takes no more requests from clients that pipeline without reading the answer
   await inFlight(server, 0)
   // One read of 64 KiB brings more than a thousand of these, and the next one does not happen.
   expect(answered).toBeLessThan(3 * 2_100)
+})
+
+it('closes a connection with 256 requests in flight, and serves nothing that came with them', async () => {
+  let asked = 0
+  const { server, open } = await serve(() => void asked++)
+  const socket = open()
+  socket.write(get().repeat(2_000))
+  await once(socket, 'close')
+  await inFlight(server, 0)
+  expect(asked).toBe(fixedLimits.pipelinedRequests)
 })
 
 it('releases every request of a client that pipelines and disconnects', async () => {
@@ -181,6 +191,26 @@ it.each([
   await inFlight(server, 1)
   streams[0]?.write('an event')
   await expect.poll(() => String(stream.read() ?? ''), patiently).toContain('an event')
+})
+
+it('closes the WebSockets that hold the most beyond MAX_UNSENT_BYTES_PER_ACCOUNT', async () => {
+  const { server, unsent, open } = await serve(() => {}, { unsentResponseBytesPerAccount: 2_000_000 })
+  const accepted: Socket[] = []
+  server.onWebSocket((request, duplex) => {
+    const socket = duplex as Socket
+    accepted.push(socket.on('error', () => {}))
+    unsent.attribute(socket, 'one')
+    socket.write(request.url === '/?much' ? much : 'little')
+    unsent.watch(socket)
+  })
+  const upgrade = (url: string) =>
+    `GET ${url} HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n`
+  for (const url of ['/', '/?much', '/?much', '/?much']) open().write(upgrade(url))
+  await expect.poll(() => accepted.length, patiently).toBe(4)
+  await expect.poll(() => accepted.filter(({ destroyed }) => destroyed).length, patiently).toBe(3)
+  const left = accepted.filter(({ destroyed }) => !destroyed)
+  expect(left.map(({ bytesWritten }) => bytesWritten)).toEqual(['little'.length])
+  left[0]?.destroy()
 })
 
 it('leaves other accounts within MAX_UNSENT_BYTES_PER_ACCOUNT alone', async () => {

@@ -120,6 +120,7 @@ describe.runIf(inject('redis'))('the event bus while Redis is away', () => {
       },
       bus: away,
       clock: createSystemClock(),
+      statement: (_, run) => run(),
       intervalMs: 0,
       lateCommitMs: 1_000,
     })

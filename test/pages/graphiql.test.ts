@@ -5,6 +5,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { customerScopes, demoExplorer, demoTokens, seedDemoAccount } from '../../src/development.ts'
 import type { Explorer } from '../../src/pages/graphiql.ts'
+import { type Tab, tutorialTabs } from '../../src/pages/graphiql-tabs.ts'
 import { noteSecrets, startApp, type TestApp } from '../support/app.ts'
 import { GraphiqlWindow, hasBrowser, launchBrowser } from '../support/browser.ts'
 import { createGateway } from '../support/customer.ts'
@@ -54,6 +55,41 @@ describe('the GraphiQL page', () => {
     }
   })
 })
+
+describe('the tutorial', () => {
+  const customer = 'Keys AddKey Note Access Limits Regenerate'
+
+  it('sets, reaches and lifts a limit, with a secret that outlives its re-generation', async () => {
+    const { tokens: demo, ...keys } = await demoExplorer(app.services, tokens)
+    const tabs = new Map(
+      tutorialTabs(keys).map((tab) => [/(?:query|mutation) (\w+)/.exec(tab.query)?.[1], tab]),
+    )
+    const run = async (name: string, edited: object = {}) => {
+      const { as, query, variables } = tabs.get(name) as Tab
+      const sent = { as: demo[as], variables: { ...variables, ...edited } }
+      const { data, errors } = await app.query<Record<string, Answer>, object>(query, sent)
+      expect([name, errors]).toEqual([name, undefined])
+      return Object.values(data)[0] as Answer
+    }
+    for (const name of customer.split(' ')) expect((await run(name)).__typename).not.toBe('InvalidInput')
+    for (let call = 1; call <= 3; call++)
+      expect(await run('ReachLimit')).toMatchObject({
+        code: 'ADMITTED',
+        previousSecret: true,
+        apiKeyCalls: call,
+      })
+    expect(await run('ReachLimit')).toMatchObject({ code: 'RATE_LIMITED', apiKeyCalls: 3 })
+    await run('Limits', { input: { id: keys.changedId, rateLimit: null } })
+    expect(await run('ReachLimit')).toMatchObject({ code: 'ADMITTED', apiKeyCalls: 4 })
+    expect(await run('Describe')).toMatchObject({ code: 'ADMITTED', previousSecret: true })
+    // Refilled for the tests below.
+    app.clock.set(new Date(app.clock.now().getTime() + 60_000))
+  })
+})
+
+interface Answer {
+  __typename?: string
+}
 
 describe('the Content-Security-Policy of the GraphiQL page', () => {
   it('allows exactly the scripts in the page, by hash', async () => {
@@ -116,8 +152,11 @@ describe.runIf(hasBrowser)('GraphiQL in a browser', { timeout: 90_000 }, () => {
       AddKey: 'AddApiKeyPayload',
       Note: 'SetApiKeyNotePayload',
       Access: 'ConfigureApiKeyAccessPayload',
+      Limits: 'SetApiKeyLimitsPayload',
       Regenerate: 'RegenerateApiKeyPayload',
       MeterCall: 'ADMITTED',
+      ReachLimit: 'ADMITTED',
+      Describe: 'ADMITTED',
       Accounts: 'data',
       ChangePlan: 'SaveAccountPayload',
       RemoveKey: 'RemoveApiKeyPayload',

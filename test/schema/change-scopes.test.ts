@@ -43,6 +43,10 @@ const mutations = (id: string): Record<string, string> => ({
   regenerateApiKey: `(input: { id: "${id}" })`,
   setApiKeyNote: `(input: { id: "${id}", note: "changed" })`,
   configureApiKeyAccess: `(input: { id: "${id}", access: { mode: RESTRICTED, apiCalls: [] } })`,
+  setApiKeyEnabled: `(input: { id: "${id}", enabled: false })`,
+  setApiKeyExpiry: `(input: { id: "${id}", expiresAt: "2999-01-01T00:00:00Z" })`,
+  setApiKeyLimits: `(input: { id: "${id}", monthlyCallLimit: 5 })`,
+  revokePreviousSecret: `(input: { id: "${id}" })`,
   removeApiKey: `(input: { id: "${id}" })`,
 })
 
@@ -60,6 +64,10 @@ const open = [
   'RegenerateApiKeyPayload.apiKey.id',
   'RegenerateApiKeyPayload.secret',
   'RemoveApiKeyPayload.removedApiKeyId',
+  'RevokePreviousSecretPayload.apiKey.id',
+  'SetApiKeyEnabledPayload.apiKey.id',
+  'SetApiKeyExpiryPayload.apiKey.id',
+  'SetApiKeyLimitsPayload.apiKey.id',
   'SetApiKeyNotePayload.apiKey.id',
 ]
 
@@ -78,7 +86,10 @@ describe('a token with keys:write and without keys:read', () => {
   afterAll(() => app.stop())
 
   const stateOf = () =>
-    app.sql('select id, encode(digest, $1) as digest, note, access_mode, removed_at from api_key', 'hex')
+    app.sql(
+      `select id, encode(digest, 'hex') as digest, note, access_mode, removed_at, enabled, expires_at,
+        encode(previous_digest, 'hex') as previous_digest, monthly_call_limit::text from api_key`,
+    )
 
   it('may make every mutation that this test knows, and no other', async () => {
     const known = Object.keys(mutations(''))
@@ -90,6 +101,13 @@ describe('a token with keys:write and without keys:read', () => {
         SavePlanInput: '{ slug: "p", name: "P", maxApiKeys: 1 }',
         SaveAccountInput: '{ externalId: "e", name: "E", plan: "free" }',
         SaveApiCallInput: '{ name: "c", title: "C", category: "C", kind: READ }',
+        SaveAccountsInput: '{ accounts: [] }',
+        SetAccountSuspendedInput: '{ externalId: "e", suspended: true }',
+        RemoveAccountInput: '{ externalId: "e" }',
+        RemovePlanInput: '{ slug: "p" }',
+        RemoveApiCallInput: '{ name: "c" }',
+        ImportApiKeysInput: '{ apiKeys: [] }',
+        ReportLeakedApiKeysInput: '{ secrets: [], source: "s" }',
       }
       const input = values[String(args[0]?.type).replace('!', '')]
       const { errors } = await app.query(`mutation { ${name}(input: ${input}) { __typename } }`, {

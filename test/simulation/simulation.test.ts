@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import type { Access } from '../../src/domain/access.ts'
 import type { Decision, MeteredCall } from '../../src/domain/metering/decision.ts'
 import { addMonths, firstInstantOf, type Month, monthOf } from '../../src/domain/month.ts'
@@ -11,7 +11,7 @@ import { World } from './world.ts'
 
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000)
 /** Most of the embedded database's time goes into restarts, a second each. */
-const eventsOn = { embedded: 120, PostgreSQL: 300 }
+const eventsOn = inject('thorough') ? { embedded: 120, PostgreSQL: 900 } : { embedded: 40, PostgreSQL: 300 }
 const apiCalls = ['v3.ping', 'v3.account.limits', 'v3.uptime-monitors.list']
 
 /** Seeded events against the real services and a model of them. G1 to G5 are checked after each event. */

@@ -1,7 +1,8 @@
 import { createWriteStream } from 'node:fs'
 import { inject } from 'vitest'
 import { readConfig } from '../../src/config.ts'
-import type { LiveUsageEvent, LiveUsageStore } from '../../src/domain/live-usage/account-hub.ts'
+import type { LiveUsageEvent } from '../../src/domain/live-usage/count-list.ts'
+import type { LiveUsageStore } from '../../src/domain/live-usage/usage-pages.ts'
 import type { RequestIdStore } from '../../src/domain/metering/request-purge.ts'
 import type { UsageStore } from '../../src/domain/metering/usage-store.ts'
 import type { Month } from '../../src/domain/month.ts'
@@ -100,7 +101,7 @@ export class World {
   #faulty(store: SqlUsageStore): UsageStore & LiveUsageStore & RequestIdStore {
     return {
       forgetRequests: (before, most) => store.forgetRequests(before, most),
-      readUsage: (accountId, month) => store.readUsage(accountId, month),
+      readUsage: (accountId, month, page) => store.readUsage(accountId, month, page),
       charge: async (month, at, groups, timeUp) => {
         const fault = this.fault
         this.fault = undefined

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import type { NewApiKey } from '../../src/domain/keys.ts'
+import type { NewApiKey } from '../../src/domain/key-store.ts'
 import { SqlAccountStore } from '../../src/storage/account-store.ts'
 import { SqlApiKeyStore } from '../../src/storage/key-store.ts'
 import {
@@ -126,7 +126,7 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
       await expect
         .poll(async () => {
           const blocked =
-            "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%add_api_key%'"
+            "select from pg_stat_activity where wait_event_type = 'Lock' and query like '%add_restricted_api_key%'"
           return (await pool.query(blocked)).rowCount
         })
         .toBe(1)
@@ -154,19 +154,30 @@ describe.runIf(inject('postgres'))('adding keys on PostgreSQL', () => {
     const store = new SqlApiKeyStore(app.services.prisma, pool)
     const key = keyWith({ mode: 'FULL' })
     await store.add(accountId, key, null)
-    const lists = [['v3.ping', 'v3.account.limits'], ['v3.account.activity-log']]
+    const accesses = [
+      { apiCalls: ['v3.account.limits', 'v3.ping'], ids: ['1', '2', '3'], networks: ['192.0.2.0/24'] },
+      { apiCalls: ['v3.account.activity-log'], ids: ['3', '4'], networks: ['198.51.100.0/24', '::1/128'] },
+    ]
     for (let round = 0; round < 20; round++) {
       await Promise.all(
-        [...lists, ...lists].map((apiCalls) =>
-          store.setAccess({ accountId }, key.id, { mode: 'RESTRICTED', apiCalls }),
+        [...accesses, ...accesses].map(({ apiCalls, ids, networks }) =>
+          store.setAccess(
+            { accountId },
+            key.id,
+            { mode: 'RESTRICTED', apiCalls },
+            { resources: [{ type: 'monitor', ids }], allowedNetworks: networks },
+          ),
         ),
       )
-      const rows = await app.services.prisma.apiKeyApiCall.findMany({
-        where: { apiKeyId: key.id },
-        select: { apiCall: { select: { name: true } } },
+      const row = await app.services.prisma.apiKey.findUniqueOrThrow({
+        where: { id: key.id },
+        include: { apiCalls: { include: { apiCall: true } }, resources: true },
       })
-      const names = rows.map(({ apiCall }) => apiCall.name).sort()
-      expect(lists.map((list) => [...list].sort())).toContainEqual(names)
+      expect(accesses).toContainEqual({
+        apiCalls: row.apiCalls.map(({ apiCall }) => apiCall.name).sort(),
+        ids: row.resources.map(({ resourceId }) => resourceId).sort(),
+        networks: row.allowedNetworks.map((network) => (network === '::1' ? '::1/128' : network)),
+      })
     }
   })
 

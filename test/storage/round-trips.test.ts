@@ -1,7 +1,9 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { boundClient } from '../../src/schema/bound-client.ts'
 import { startApp, type TestApp } from '../support/app.ts'
 import { type Customer, createCustomer } from '../support/customer.ts'
+import { unshared } from '../support/share.ts'
 
 /** Counts the statements that any connection opened in the meantime sends: each is a round trip. */
 class StatementCounter {
@@ -75,7 +77,7 @@ describe.runIf(inject('postgres'))('round trips to PostgreSQL', () => {
     expect([changed, saved, seen]).toEqual([1, 2, 2])
   })
 
-  it('take three for a whole addApiKey: the account of the token, the change, and the key that is selected', async () => {
+  it('take three for a whole addApiKey: the account of the token, the change, and the key that is selected; the account only once', async () => {
     const add = (selection: string) =>
       counter.during(async () => {
         const mutation = `mutation { addApiKey(input: {}) { __typename ... on AddApiKeyPayload { ${selection} } } }`
@@ -85,6 +87,20 @@ describe.runIf(inject('postgres'))('round trips to PostgreSQL', () => {
         expect(data.addApiKey.__typename).toBe('AddApiKeyPayload')
       })
     expect(await add('secret apiKey { id note start }')).toBe(3)
-    expect(await add('secret')).toBe(2)
+    expect(await add('secret')).toBe(1)
+  })
+
+  it('are not shared by lookups of different operations, which would fail together', async () => {
+    const { prisma } = app.services
+    // New connections send something, too.
+    const lookUps = async (lookUp: (externalId: string) => Promise<unknown>) => {
+      await counter.during(() => Promise.all(['a', 'b'].map(lookUp)))
+      return counter.sent.filter((text) => text.includes('external_id')).length
+    }
+    const findUnique = (client: typeof prisma) => async (externalId: string) =>
+      await client.account.findUnique({ where: { externalId } })
+    expect(await lookUps(findUnique(prisma))).toBe(1)
+    expect(await lookUps(findUnique(boundClient(prisma, unshared)))).toBe(2)
+    expect(await lookUps((externalId) => app.services.accounts.find(externalId))).toBe(2)
   })
 })

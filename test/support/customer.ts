@@ -1,6 +1,6 @@
 import { customerScopes } from '../../src/development.ts'
 import type { Response, TestApp } from './app.ts'
-import type { AccountOverviewQuery, AddApiKeyMutation, ApiKeyAccessInput } from './generated/graphql.ts'
+import type { AccountOverviewQuery, AddApiKeyInput, AddApiKeyMutation } from './generated/graphql.ts'
 import { AccountOverview, AddApiKey, MeterApiCall, SaveAccount, SavePlan } from './operations.ts'
 
 type AddResult = AddApiKeyMutation['addApiKey']
@@ -11,7 +11,7 @@ export interface Customer {
   externalId: string
   token: string
   account(month?: string): Promise<NonNullable<AccountOverviewQuery['account']>>
-  addApiKey(input?: { note?: string; access?: ApiKeyAccessInput }): Promise<AddedApiKey>
+  addApiKey(input?: AddApiKeyInput): Promise<AddedApiKey>
 }
 
 let customers = 0

@@ -15,6 +15,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /** Whether the run tests the embedded database even where there is PostgreSQL. */
     testsEmbedded: boolean
+    /** Whether tests at random moments repeat themselves often. The run on random input does. */
+    thorough: boolean
     /** A migrated and seeded data directory of the embedded database, for tests to copy. */
     templateDir: string
     /**

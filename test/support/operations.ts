@@ -42,11 +42,80 @@ export const AddApiKey = graphql(`
 `)
 
 export const RegenerateApiKey = graphql(`
-  mutation RegenerateApiKey($id: ID!) {
-    regenerateApiKey(input: { id: $id }) {
+  mutation RegenerateApiKey($id: ID!, $overlapSeconds: Int) {
+    regenerateApiKey(input: { id: $id, overlapSeconds: $overlapSeconds }) {
       __typename
-      ... on RegenerateApiKeyPayload { secret apiKey { id start regeneratedAt } }
+      ... on RegenerateApiKeyPayload { secret apiKey { id start regeneratedAt previousSecretExpiresAt } }
+      ... on InvalidInput { message issues { path message } }
       ... on NotFound { message }
+    }
+  }
+`)
+
+export const RevokePreviousSecret = graphql(`
+  mutation RevokePreviousSecret($id: ID!) {
+    revokePreviousSecret(input: { id: $id }) {
+      __typename
+      ... on RevokePreviousSecretPayload { apiKey { id previousSecretExpiresAt } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+/** What limits a key, besides its API calls. */
+export const ApiKeyRestrictions = graphql(`
+  query ApiKeyRestrictions($id: ID!) {
+    apiKey(id: $id) {
+      enabled
+      expiresAt
+      previousSecretExpiresAt
+      monthlyCallLimit
+      rateLimit { calls perSeconds }
+      access { mode resources { type ids } allowedNetworks }
+    }
+  }
+`)
+
+export const SetApiKeyEnabled = graphql(`
+  mutation SetApiKeyEnabled($id: ID!, $enabled: Boolean!) {
+    setApiKeyEnabled(input: { id: $id, enabled: $enabled }) {
+      __typename
+      ... on SetApiKeyEnabledPayload { apiKey { id enabled } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const SetApiKeyExpiry = graphql(`
+  mutation SetApiKeyExpiry($id: ID!, $expiresAt: DateTime) {
+    setApiKeyExpiry(input: { id: $id, expiresAt: $expiresAt }) {
+      __typename
+      ... on SetApiKeyExpiryPayload { apiKey { id expiresAt previousSecretExpiresAt } }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const SetApiKeyLimits = graphql(`
+  mutation SetApiKeyLimits($input: SetApiKeyLimitsInput!) {
+    setApiKeyLimits(input: $input) {
+      __typename
+      ... on SetApiKeyLimitsPayload { apiKey { id monthlyCallLimit rateLimit { calls perSeconds } } }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const DescribeSecret = graphql(`
+  query DescribeSecret($secret: String!) {
+    describeSecret(secret: $secret) {
+      previousSecret
+      code
+      apiKey { id start note secret enabled expiresAt }
+      access { mode apiCalls { name } resources { type ids } allowedNetworks }
+      account { externalId name plan { slug } }
     }
   }
 `)
@@ -66,7 +135,9 @@ export const ConfigureApiKeyAccess = graphql(`
   mutation ConfigureApiKeyAccess($id: ID!, $access: ApiKeyAccessInput!) {
     configureApiKeyAccess(input: { id: $id, access: $access }) {
       __typename
-      ... on ConfigureApiKeyAccessPayload { apiKey { id access { mode apiCalls { name } } } }
+      ... on ConfigureApiKeyAccessPayload {
+        apiKey { id access { mode apiCalls { name } resources { type ids } allowedNetworks } }
+      }
       ... on InvalidInput { message issues { path message } }
       ... on NotFound { message }
     }
@@ -100,7 +171,7 @@ export const MeterApiCall = graphql(`
 export const MeterApiCalls = graphql(`
   mutation MeterApiCalls($calls: [MeterApiCallInput!]!) {
     meterApiCalls(input: { calls: $calls }) {
-      decisions { admitted code message apiKeyId apiKeyCalls accountUsage { calls remaining } }
+      decisions { admitted code message apiKeyId previousSecret apiKeyCalls accountUsage { calls remaining } }
     }
   }
 `)
@@ -119,7 +190,7 @@ export const SavePlan = graphql(`
   mutation SavePlan($input: SavePlanInput!) {
     savePlan(input: $input) {
       __typename
-      ... on SavePlanPayload { plan { id slug name maxApiKeys monthlyCallQuota } }
+      ... on SavePlanPayload { plan { id slug name maxApiKeys monthlyCallQuota rateLimit { calls perSeconds } } }
       ... on InvalidInput { message issues { path message } }
     }
   }
@@ -129,9 +200,83 @@ export const SaveApiCall = graphql(`
   mutation SaveApiCall($input: SaveApiCallInput!) {
     saveApiCall(input: $input) {
       __typename
-      ... on SaveApiCallPayload { apiCall { id name title category kind } }
+      ... on SaveApiCallPayload {
+        apiCall { id name title category kind method path alwaysAllowed rateLimit { calls perSeconds } }
+      }
       ... on InvalidInput { message issues { path message } }
     }
+  }
+`)
+
+export const RemovePlan = graphql(`
+  mutation RemovePlan($slug: String!) {
+    removePlan(input: { slug: $slug }) {
+      __typename
+      ... on RemovePlanPayload { removedPlanId }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const RemoveApiCall = graphql(`
+  mutation RemoveApiCall($name: String!) {
+    removeApiCall(input: { name: $name }) {
+      __typename
+      ... on RemoveApiCallPayload { removedApiCallId }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const SetAccountSuspended = graphql(`
+  mutation SetAccountSuspended($externalId: String!, $suspended: Boolean!) {
+    setAccountSuspended(input: { externalId: $externalId, suspended: $suspended }) {
+      __typename
+      ... on SetAccountSuspendedPayload { account { externalId suspended } }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const RemoveAccount = graphql(`
+  mutation RemoveAccount($externalId: String!) {
+    removeAccount(input: { externalId: $externalId }) {
+      __typename
+      ... on RemoveAccountPayload { removedAccountId }
+      ... on InvalidInput { message issues { path message } }
+      ... on NotFound { message }
+    }
+  }
+`)
+
+export const SaveAccounts = graphql(`
+  mutation SaveAccounts($accounts: [SaveAccountInput!]!) {
+    saveAccounts(input: { accounts: $accounts }) {
+      __typename
+      ... on SaveAccountsPayload {
+        accounts { firstSecret account { externalId name plan { slug } apiKeys(first: 1) { totalCount } } }
+      }
+      ... on InvalidInput { message issues { path message } }
+    }
+  }
+`)
+
+export const ImportApiKeys = graphql(`
+  mutation ImportApiKeys($apiKeys: [ImportedApiKeyInput!]!) {
+    importApiKeys(input: { apiKeys: $apiKeys }) {
+      __typename
+      ... on ImportApiKeysPayload { imported apiKeys { start note } }
+      ... on InvalidInput { message issues { path message } }
+    }
+  }
+`)
+
+export const ReportLeakedApiKeys = graphql(`
+  mutation ReportLeakedApiKeys($secrets: [String!]!, $source: String!) {
+    reportLeakedApiKeys(input: { secrets: $secrets, source: $source }) { apiKeys { id enabled } }
   }
 `)
 

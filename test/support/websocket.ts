@@ -21,6 +21,7 @@ export function webSocketClient(
 export interface LiveUsageEvent {
   month: string
   snapshot: boolean
+  complete: boolean
   account: { calls: number; quota: number | null; remaining: number | null; resetsAt: string }
   apiKeys: { apiKeyId: string; month: string; calls: number; lastCallAt: string | null }[]
 }
@@ -30,6 +31,7 @@ export const liveUsageDocument = /* not typed: sent as it stands */ `
     liveUsage(apiKeyIds: $apiKeyIds, accountId: $accountId) {
       month
       snapshot
+      complete
       account { calls quota remaining resetsAt }
       apiKeys { apiKeyId month calls lastCallAt }
     }

@@ -1,34 +1,10 @@
 import type { Clock } from '../../clock.ts'
 import { type Month, monthOf, resetsAt } from '../month.ts'
 import { type Transitions, transition } from '../transitions.ts'
-import type { ApiKeyCount, UsageMessage } from './event-bus.ts'
+import { CountList } from './count-list.ts'
+import type { UsageMessage } from './event-bus.ts'
 import type { RereadQueue } from './reread-queue.ts'
-
-/** A key's count, and its own monthly limit; null means none. */
-export interface LimitedApiKeyCount extends ApiKeyCount {
-  limit: number | null
-}
-
-/** An account's counts for one month, without its removed keys. */
-export interface UsageSnapshot {
-  account: { calls: number; quota: number | null }
-  apiKeys: LimitedApiKeyCount[]
-}
-
-/** What a commit counted. */
-type Counted = Pick<UsageSnapshot, 'account'> & { apiKeys: ApiKeyCount[] }
-
-export interface LiveUsageStore {
-  /** The counts as committed now. Keys that were not called in the month have 0. */
-  readUsage(accountId: string, month: Month): Promise<UsageSnapshot>
-}
-
-/** What a subscriber is sent. */
-export interface LiveUsageEvent extends UsageSnapshot {
-  month: Month
-  /** True if `apiKeys` is the whole list, false if it holds only what changed. */
-  snapshot: boolean
-}
+import type { Counted, UsageSnapshot } from './usage-pages.ts'
 
 /** How long after a failed read of the database the next one starts. */
 const retryAfterMs = 1_000
@@ -61,37 +37,27 @@ const transitions: Transitions<HubState> = {
  * new watchers wait for start at once. The others take turns with those of other hubs, because one message may concern
  * all of them.
  *
- * Counts only grow within a month, so messages and reads may arrive in any order: the larger count wins. Each entry
- * carries the hub's version at which it last changed. A watcher remembers only the version it has seen, however slowly
- * it reads.
+ * What is known is in `counts`. Watchers take from there what changed since they last did.
  */
 export class AccountHub {
-  readonly accountId: string
-  readonly #store: LiveUsageStore
+  readonly counts: CountList
+  readonly #readUsage: (month: Month) => Promise<UsageSnapshot>
   readonly #clock: Clock
   readonly #rereads: RereadQueue
   readonly #watchers = new Set<() => void>()
   #state: HubState = 'idle'
-  #month: Month
-  #account: UsageSnapshot['account'] = { calls: 0, quota: null }
-  #accountVersion = 0
-  #apiKeys = new Map<string, { count: LimitedApiKeyCount; version: number }>()
-  #version = 0
-  /** Watchers that have not seen this version get the whole list. */
-  #snapshotVersion = 0
   /** What the next read must do. */
   #next: ReadRequest = { mustSucceed: false, sendsSnapshot: true, readers: [] }
-  /** Counts that arrived during the current read, which may not include them. */
-  #countedDuringRead: Counted[] = []
+  #isWaking = false
   #cancelMonthTimer = () => {}
   #cancelRetry = () => {}
 
-  constructor(accountId: string, store: LiveUsageStore, clock: Clock, rereads: RereadQueue) {
-    this.accountId = accountId
-    this.#store = store
+  /** @param readUsage reads the account's counts as they are committed now */
+  constructor(readUsage: (month: Month) => Promise<UsageSnapshot>, clock: Clock, rereads: RereadQueue) {
+    this.#readUsage = readUsage
     this.#clock = clock
     this.#rereads = rereads
-    this.#month = monthOf(clock.now())
+    this.counts = new CountList(monthOf(clock.now()))
     this.#refreshWhenMonthEnds()
   }
 
@@ -115,29 +81,8 @@ export class AccountHub {
   /** Takes in what happened to the account, on this server or another. */
   receive(message: UsageMessage): void {
     if (message.kind === 'in doubt') this.#recount()
-    else if (message.kind === 'changed' || message.month > this.#month) this.#refresh()
-    else if (message.month === this.#month) this.#takeInCounts(message)
-  }
-
-  /**
-   * What changed after version `seen` (0 for none) for the keys in `only`, and the version that this brings the
-   * watcher to; null if nothing changed.
-   */
-  since(
-    seen: number,
-    only: ReadonlySet<string> | undefined,
-  ): { event: LiveUsageEvent; version: number } | null {
-    const snapshot = seen < this.#snapshotVersion
-    if (!snapshot && seen >= this.#version) return null
-    const apiKeys: LimitedApiKeyCount[] = []
-    for (const { count, version } of this.#apiKeys.values()) {
-      if ((snapshot || version > seen) && (!only || only.has(count.apiKeyId))) apiKeys.push(count)
-    }
-    if (!snapshot && apiKeys.length === 0 && this.#accountVersion <= seen) return null
-    return {
-      event: { month: this.#month, snapshot, account: this.#account, apiKeys },
-      version: this.#version,
-    }
+    else if (message.kind === 'changed' || message.month > this.counts.month) this.#refresh()
+    else if (message.month === this.counts.month) this.#takeInCounts(message)
   }
 
   /** Releases the timers. Watchers still waiting for their first read are let go without it. */
@@ -155,7 +100,7 @@ export class AccountHub {
 
   #refreshWhenMonthEnds(): void {
     this.#cancelMonthTimer()
-    this.#cancelMonthTimer = this.#clock.at(resetsAt(this.#month), () => this.#refresh())
+    this.#cancelMonthTimer = this.#clock.at(resetsAt(this.counts.month), () => this.#refresh())
   }
 
   /** Reads the database until that succeeds, and sends every watcher the whole list. */
@@ -198,15 +143,18 @@ export class AccountHub {
     this.#next = { mustSucceed: false, sendsSnapshot: false, readers: [] }
     const month = monthOf(this.#clock.now())
     try {
-      const usage = await this.#store.readUsage(this.accountId, month)
-      this.#takeInRead(usage, month, request.sendsSnapshot)
+      const usage = await this.#readUsage(month)
+      this.counts.takeOver(usage, month, request.sendsSnapshot)
+      // Also in the same month: the timer may have fired, and the clock been set back since.
+      if (this.#state !== 'closed') this.#refreshWhenMonthEnds()
+      this.#wakeWatchers()
       for (const { resolve } of request.readers) resolve()
     } catch (error) {
       this.#next.mustSucceed ||= request.mustSucceed
       this.#next.sendsSnapshot ||= request.sendsSnapshot
       for (const { reject } of request.readers) reject(error)
     } finally {
-      this.#countedDuringRead = []
+      this.counts.dropUnlisted()
       this.#endRead()
     }
   }
@@ -221,63 +169,18 @@ export class AccountHub {
   }
 
   #takeInCounts(counted: Counted): void {
-    if (this.#state === 'reading' || this.#state === 'outdated') this.#countedDuringRead.push(counted)
-    this.#version++
-    this.#mergeCounted(counted)
+    this.counts.addCounted(counted, this.#state === 'reading' || this.#state === 'outdated')
     this.#wakeWatchers()
   }
 
-  #takeInRead(usage: UsageSnapshot, month: Month, sendsSnapshot: boolean): void {
-    const newMonth = month !== this.#month
-    if (newMonth) {
-      this.#month = month
-      this.#account = { calls: 0, quota: null }
-      this.#apiKeys.clear()
-    }
-    // Also in the same month: the timer may have fired, and the clock been set back since.
-    if (this.#state !== 'closed') this.#refreshWhenMonthEnds()
-    this.#version++
-    const listChanged = this.#mergeRead(usage)
-    if (!newMonth) for (const counted of this.#countedDuringRead) this.#mergeCounted(counted)
-    if (sendsSnapshot || newMonth || listChanged) this.#snapshotVersion = this.#version
-    this.#wakeWatchers()
-  }
-
-  /** Takes over the list of keys, their limits and the quota. Returns whether the list changed. */
-  #mergeRead({ account, apiKeys }: UsageSnapshot): boolean {
-    const before = this.#apiKeys
-    this.#apiKeys = new Map()
-    for (const count of apiKeys) {
-      const known = before.get(count.apiKeyId)
-      const newer = !known || count.calls > known.count.calls ? count : { ...known.count, limit: count.limit }
-      const changed = newer === count || newer.limit !== known?.count.limit
-      this.#apiKeys.set(count.apiKeyId, changed ? { count: newer, version: this.#version } : known)
-    }
-    this.#setAccount({ calls: Math.max(account.calls, this.#account.calls), quota: account.quota })
-    return before.size !== apiKeys.length || apiKeys.some(({ apiKeyId }) => !before.has(apiKeyId))
-  }
-
-  /** Only a read can add a key: it may have been removed since the message was sent. */
-  #mergeCounted({ account, apiKeys }: Counted): void {
-    for (const count of apiKeys) {
-      const known = this.#apiKeys.get(count.apiKeyId)
-      if (known && count.calls > known.count.calls)
-        this.#apiKeys.set(count.apiKeyId, {
-          count: { ...count, limit: known.count.limit },
-          version: this.#version,
-        })
-    }
-    if (account.calls >= this.#account.calls) this.#setAccount(account)
-  }
-
-  #setAccount(account: UsageSnapshot['account']): void {
-    if (account.calls === this.#account.calls && account.quota === this.#account.quota) return
-    this.#account = { calls: account.calls, quota: account.quota }
-    this.#accountVersion = this.#version
-  }
-
+  /** In a later turn of the event loop, so that metered calls are answered first. */
   #wakeWatchers(): void {
-    for (const wake of this.#watchers) wake()
+    if (this.#isWaking) return
+    this.#isWaking = true
+    setImmediate(() => {
+      this.#isWaking = false
+      for (const wake of this.#watchers) wake()
+    })
   }
 }
 

@@ -2,10 +2,12 @@ import type { Clock } from '../../clock.ts'
 import { fixedLimits } from '../../limits.ts'
 import type { Charge } from '../metering/usage-store.ts'
 import type { Month } from '../month.ts'
-import { AccountHub, type LiveUsageStore } from './account-hub.ts'
+import { AccountHub } from './account-hub.ts'
+import type { CountList } from './count-list.ts'
 import { accountTopic, type EventBus, everyAccountTopic, type UsageMessage } from './event-bus.ts'
 import { RereadQueue } from './reread-queue.ts'
-import { Watcher } from './watcher.ts'
+import { type LiveUsageStore, type RunStatement, readAllPages } from './usage-pages.ts'
+import { Watcher, type WatcherOptions } from './watcher.ts'
 
 export interface WatchOptions {
   accountId: string
@@ -13,6 +15,8 @@ export interface WatchOptions {
   apiKeyIds?: ReadonlySet<string> | undefined
   /** When the watcher's token expires. */
   until?: Date | undefined
+  /** What to await before an event of so many keys, or fewer, is delivered. Left out: nothing. */
+  turn?: WatcherOptions['turn'] | undefined
 }
 
 export interface LiveUsageOptions {
@@ -20,6 +24,8 @@ export interface LiveUsageOptions {
   /** Connects this server to others; left out if there are none. */
   bus?: EventBus | undefined
   clock: Clock
+  /** Runs a statement for an account as soon as it may use a database connection. */
+  statement: RunStatement
   /** The minimum time between two events to one subscriber, in milliseconds. */
   intervalMs: number
   /** A commit whose answer was lost may still happen within this long. */
@@ -32,12 +38,6 @@ export interface LiveUsageOptions {
 const inDoubtEveryMs = 1_000
 
 /**
- * How many subscribers are woken per turn of the event loop. Without the yield, metered calls would wait until
- * thousands of frames have been written.
- */
-const wakesPerTurn = 25
-
-/**
  * Call counts as they happen, for any number of subscribers. An account that is being watched has one hub. What
  * happens on this server goes to its hubs directly, and to other servers over the bus.
  */
@@ -45,13 +45,12 @@ export class LiveUsage {
   readonly #store: LiveUsageStore
   readonly #bus: EventBus | undefined
   readonly #clock: Clock
+  readonly #statement: RunStatement
   readonly #intervalMs: number
   readonly #random: () => number
   readonly #rereads = new RereadQueue(fixedLimits.rereadsAtOnce)
   readonly #hubs = new Map<string, { hub: AccountHub; unsubscribe: () => void }>()
   readonly #unsubscribe: () => void
-  /** Watchers with something new to read, in the order in which it arrived. */
-  readonly #toWake = new Set<() => void>()
   readonly #inDoubtRounds: number
   #roundsLeft = 0
   #cancelRound: (() => void) | undefined
@@ -59,10 +58,11 @@ export class LiveUsage {
   readonly #delayed = new Map<UsageMessage['kind'], () => void>()
 
   constructor(options: LiveUsageOptions) {
-    const { store, bus, clock, intervalMs, lateCommitMs, random = Math.random } = options
+    const { store, bus, clock, statement, intervalMs, lateCommitMs, random = Math.random } = options
     this.#store = store
     this.#bus = bus
     this.#clock = clock
+    this.#statement = statement
     this.#intervalMs = intervalMs
     this.#random = random
     this.#inDoubtRounds = 1 + Math.ceil(lateCommitMs / inDoubtEveryMs)
@@ -143,34 +143,18 @@ export class LiveUsage {
   }
 
   /**
-   * A snapshot first, then changes, at most one event per interval. While the reader is slow, changes are merged and
+   * A snapshot first, then changes, at most one list per interval. While the reader is slow, changes are merged and
    * nothing queues up. Ends with UnauthenticatedError when the token expires, and with UnavailableError if the first
-   * read of the database fails.
+   * read of the database fails. Each event waits for its turn.
    */
-  watch({ accountId, apiKeyIds, until }: WatchOptions): Watcher {
+  watch({ accountId, apiKeyIds, until, turn = () => undefined }: WatchOptions): Watcher {
     return new Watcher({
       clock: this.#clock,
       intervalMs: this.#intervalMs,
       apiKeyIds,
       until,
       join: (wake) => this.#join(accountId, wake),
-      schedule: (wake) => this.#scheduleWake(wake),
-    })
-  }
-
-  #scheduleWake(wake: () => void): void {
-    this.#toWake.add(wake)
-    if (this.#toWake.size === 1) this.#wakeSome()
-  }
-
-  #wakeSome(): void {
-    setImmediate(() => {
-      let left = wakesPerTurn
-      for (const wake of this.#toWake) {
-        if (left-- === 0) return this.#wakeSome()
-        this.#toWake.delete(wake)
-        wake()
-      }
+      turn,
     })
   }
 
@@ -186,12 +170,12 @@ export class LiveUsage {
     this.#hubs.clear()
   }
 
-  #join(accountId: string, wake: () => void): { hub: AccountHub; ready: Promise<void>; leave: () => void } {
+  #join(accountId: string, wake: () => void): { counts: CountList; ready: Promise<void>; leave: () => void } {
     const entry = this.#hubs.get(accountId) ?? this.#openHub(accountId)
     const { hub, unsubscribe } = entry
     const { ready, leave } = hub.watch(wake)
     return {
-      hub,
+      counts: hub.counts,
       ready,
       leave: () => {
         leave()
@@ -205,7 +189,8 @@ export class LiveUsage {
 
   /** Subscribes before the hub's first read, so that no count falls between the two. */
   #openHub(accountId: string): { hub: AccountHub; unsubscribe: () => void } {
-    const hub = new AccountHub(accountId, this.#store, this.#clock, this.#rereads)
+    const readUsage = (month: Month) => readAllPages(this.#store, this.#statement, accountId, month)
+    const hub = new AccountHub(readUsage, this.#clock, this.#rereads)
     const unsubscribe = this.#subscribe(accountTopic(accountId), (message) => hub.receive(message))
     const entry = { hub, unsubscribe }
     this.#hubs.set(accountId, entry)

@@ -1,7 +1,8 @@
 import { type Clock, elapsedMs } from '../../clock.ts'
 import { UnauthenticatedError, UnavailableError } from '../../errors.ts'
+import { fixedLimits } from '../../limits.ts'
 import { type Transitions, transition } from '../transitions.ts'
-import type { AccountHub, LiveUsageEvent } from './account-hub.ts'
+import { type CountList, type LiveUsageEvent, nothingRead, type Place } from './count-list.ts'
 
 export interface WatcherOptions {
   clock: Clock
@@ -12,10 +13,12 @@ export interface WatcherOptions {
   /** When the watcher's token expires. */
   until?: Date | undefined
   /** Joins the account's hub, which calls `wake` whenever there may be something new. Called once, by the first read. */
-  join: (wake: () => void) => { hub: AccountHub; ready: Promise<void>; leave: () => void }
-  /** Calls back in a later turn of the event loop; only once, however often it is scheduled until then. */
-  schedule: (callback: () => void) => void
+  join: (wake: () => void) => { counts: CountList; ready: Promise<void>; leave: () => void }
+  /** What to await before an event of so many keys, or fewer, is delivered. */
+  turn: (apiKeys: number) => Promise<void> | undefined
 }
+
+const { apiKeysPerEvent } = fixedLimits
 
 interface Reader {
   resolve: (result: IteratorResult<LiveUsageEvent, undefined>) => void
@@ -32,24 +35,26 @@ const transitions: Transitions<WatcherState> = {
 }
 
 /**
- * One subscriber's events: a snapshot first, then changes, at most one event per interval.
+ * One subscriber's events: a snapshot first, then changes, at most one list per interval.
  *
  *   new ──(first read)──▶ joining ──(the hub read the database)──▶ watching
  *    └──────────────────────┴──(left · token expired · read failed)──┴──────▶ over
  *
- * An event is assembled when it is read, so nothing queues up for a slow reader. A change wakes all of an account's
- * watchers, and there may be thousands. Hence no generator and no iterator from a library, which would create several
- * promises per event, and a timer only when a change falls within the interval.
+ * An event is assembled when it is read and the account's turn has come, so nothing queues up for a slow reader. A
+ * change wakes all of an account's watchers, and there may be thousands. Hence no generator and no iterator from a
+ * library, which would create several promises per event, and a timer only when a change falls within the interval.
  */
 export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined> {
   readonly #options: WatcherOptions
+  /** In order. */
+  readonly #only: readonly string[] | undefined
   #state: WatcherState = 'new'
-  #hub: AccountHub | undefined
-  /** The hub's version that the subscriber has seen. */
-  #seen = 0
-  /** When the interval since the last event ends, on the monotonic clock: the wall clock may be set. */
+  #counts: CountList | undefined
+  #place: Place = nothingRead
+  /** When the interval since the last list ended is over, on the monotonic clock: the wall clock may be set. */
   #nextAtMs = 0
-  #pausing = false
+  /** Whether it waits for the interval to end, or for its turn. */
+  #isWaiting = false
   /** Reads that wait for an event, oldest first. */
   readonly #readers: Reader[] = []
   /** The error it ended with, until somebody reads it. */
@@ -60,6 +65,7 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
 
   constructor(options: WatcherOptions) {
     this.#options = options
+    this.#only = options.apiKeyIds && [...options.apiKeyIds].sort()
   }
 
   [Symbol.asyncIterator](): this {
@@ -75,7 +81,7 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
       this.#readers.push({ resolve, reject })
       if (this.#state === 'new') this.#join()
       else if (this.#state === 'over') this.#answerLast()
-      else this.#deliver()
+      else this.#wake()
     })
   }
 
@@ -90,10 +96,10 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
   }
 
   #join(): void {
-    const { clock, until, join, schedule } = this.#options
+    const { clock, until, join } = this.#options
     this.#enter('joining')
-    const { hub, ready, leave } = join(() => schedule(this.#deliver))
-    this.#hub = hub
+    const { counts, ready, leave } = join(() => this.#wake())
+    this.#counts = counts
     this.#leave = leave
     if (until)
       this.#cancelExpiry = clock.at(until, () =>
@@ -103,31 +109,43 @@ export class Watcher implements AsyncIterableIterator<LiveUsageEvent, undefined>
       () => {
         if (this.#state !== 'joining') return
         this.#enter('watching')
-        this.#deliver()
+        this.#wake()
       },
       (cause) =>
         this.#end({ error: new UnavailableError('The counts cannot be read at the moment.', { cause }) }),
     )
   }
 
-  /** Answers the oldest read if something is new and the interval is over. */
-  #deliver = (): void => {
-    if (this.#state !== 'watching' || this.#pausing || this.#readers.length === 0) return
-    const { clock, intervalMs, apiKeyIds, schedule } = this.#options
-    const next = this.#hub?.since(this.#seen, apiKeyIds)
+  /** Has an event delivered when the interval is over and it is this account's turn. */
+  #wake(): void {
+    if (this.#state !== 'watching' || this.#isWaiting || this.#readers.length === 0) return
+    if (!this.#counts?.mayHaveNews(this.#place)) return
+    this.#isWaiting = true
+    // The parts of a list follow each other without a pause: the list would otherwise take many seconds.
+    const waitMs = this.#place.unfinished ? 0 : this.#nextAtMs - elapsedMs()
+    if (waitMs <= 0) return void this.#takeTurn()
+    this.#cancelPause = this.#options.clock.after(Math.ceil(waitMs), () => {
+      this.#isWaiting = false
+      this.#wake()
+    })
+  }
+
+  async #takeTurn(): Promise<void> {
+    const apiKeys = Math.min(this.#only?.length ?? apiKeysPerEvent, this.#counts?.size ?? 0, apiKeysPerEvent)
+    await this.#options.turn(apiKeys)
+    this.#isWaiting = false
+    this.#deliver()
+  }
+
+  /** Answers the oldest read if something is new. */
+  #deliver(): void {
+    if (this.#state !== 'watching' || this.#readers.length === 0) return
+    const next = this.#counts?.since(this.#place, this.#only)
     if (!next) return
-    const nowMs = elapsedMs()
-    if (nowMs < this.#nextAtMs) {
-      this.#pausing = true
-      this.#cancelPause = clock.after(Math.ceil(this.#nextAtMs - nowMs), () => {
-        this.#pausing = false
-        schedule(this.#deliver)
-      })
-      return
-    }
-    this.#seen = next.version
-    this.#nextAtMs = nowMs + intervalMs
+    this.#place = next.place
+    if (next.event.complete) this.#nextAtMs = elapsedMs() + this.#options.intervalMs
     this.#readers.shift()?.resolve({ done: false, value: next.event })
+    this.#wake()
   }
 
   #enter(next: WatcherState): void {

@@ -7,9 +7,11 @@ import type { OverloadedError } from '../../errors.ts'
 import { errorsJson } from '../../http/respond.ts'
 import { fixedLimits, type Limits } from '../../limits.ts'
 import type { Logger } from '../../log.ts'
+import { hasTooManyValues } from '../variables.ts'
 import type { Frames } from './frames.ts'
 import { Operations } from './operations.ts'
 import { Pings } from './pings.ts'
+import { SendGate } from './send-gate.ts'
 import { StrangerLimit } from './stranger-limit.ts'
 
 export interface ConnectionOptions {
@@ -31,6 +33,9 @@ export interface ConnectionOptions {
 
 /** After this long, a client that was behind is no longer assumed to be. */
 const behindForMs = 1_000
+
+/** How long a client that is cut off has to read why. */
+const readReasonMs = 1_000
 
 /** RFC 6455, 7.4.1. */
 const messageTooBig = 1009
@@ -60,6 +65,9 @@ const transitions: Transitions<ConnectionState> = {
  */
 export class Connection {
   readonly operations = new Operations()
+  readonly tcp: Socket
+  /** What the events of its subscriptions pass. */
+  readonly events = new SendGate(() => this.#options.socket.bufferedAmount < unsentBytes)
   readonly #options: ConnectionOptions
   #state: ConnectionState = 'greeting'
   readonly #pings: Pings
@@ -68,18 +76,24 @@ export class Connection {
   /** What must be undone when the connection closes. */
   #release: () => void = () => {}
   #messagesInTurn = 0
+  /** What the last ping said that has not been answered. */
+  #pingToAnswer: Buffer | undefined
   #isBehind = false
+  /** Whether nothing more is read. */
+  #isAbandoned = false
   #behindUntilMs = 0
 
   constructor(options: ConnectionOptions) {
     this.#options = options
+    this.tcp = options.tcp
     const { socket, tcp, protocol, log, limits } = options
     this.#pings = new Pings(socket, () => setImmediate(() => this.#catchUp()))
     // The client waits to be acknowledged before it sends operations, so nothing delays this pong.
     this.#pings.send()
     this.#strangerLimit = new StrangerLimit(socket, tcp, () => this.#closeUnread())
+    socket.on('ping', (payload) => this.#notePing(payload))
     const keepAlive = setInterval(() => this.#keepAlive(), limits.pingMs)
-    tcp.on('drain', () => this.#readOn())
+    tcp.on('drain', () => this.#goOn())
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -133,16 +147,14 @@ export class Connection {
     this.#options.socket.terminate()
   }
 
-  /**
-   * Discards what the client is still sending, as ws does after a message that is too large. Until the client has sent
-   * it all, it may not read why the connection was closed.
-   */
+  /** Closes the connection without reading what the client is still sending. It has a moment to read why. */
   #closeUnread(): void {
-    const { tcp } = this.#options
+    const { socket, tcp } = this.#options
     this.close(messageTooBig)
-    tcp.removeAllListeners('data')
-    tcp.resume()
+    this.#isAbandoned = true
+    socket.pause()
     tcp.end()
+    setTimeout(() => tcp.destroy(), readReasonMs).unref()
   }
 
   #enter(next: ConnectionState): void {
@@ -157,8 +169,9 @@ export class Connection {
 
   async #receive(text: string, handle: (text: string) => Promise<void>): Promise<void> {
     if (!this.isOpen) return
-    if (this.#messagesInTurn++ === 0) this.#beginTurn()
-    if (this.#messagesInTurn === messagesPerTurn) this.#options.socket.pause()
+    this.#countInTurn()
+    // Nothing says which operation it is before it is parsed.
+    if (hasTooManyValues(text)) return this.close(messageTooBig)
     if (this.#isRefused(text)) return
     try {
       await handle(text)
@@ -180,6 +193,17 @@ export class Connection {
     return true
   }
 
+  /** A ping counts as a message. Only the last one of a turn is answered, as RFC 6455, 5.5.3 allows. */
+  #notePing(payload: Buffer): void {
+    this.#pingToAnswer = payload
+    this.#countInTurn()
+  }
+
+  #countInTurn(): void {
+    if (this.#messagesInTurn++ === 0) this.#beginTurn()
+    if (this.#messagesInTurn === messagesPerTurn) this.#options.socket.pause()
+  }
+
   #beginTurn(): void {
     this.#isBehind = performance.now() < this.#behindUntilMs
     this.#pings.noteMessage()
@@ -192,6 +216,10 @@ export class Connection {
     this.#behindUntilMs = isLate ? performance.now() + behindForMs : 0
     if (isMore) this.#pings.send()
     this.#messagesInTurn = 0
+    const { socket } = this.#options
+    if (this.#pingToAnswer && this.isOpen && socket.bufferedAmount < unsentBytes)
+      socket.pong(this.#pingToAnswer)
+    this.#pingToAnswer = undefined
     this.#readOn()
   }
 
@@ -200,8 +228,15 @@ export class Connection {
     if (this.#messagesInTurn === 0) this.#behindUntilMs = 0
   }
 
+  /** Everything was sent. */
+  #goOn(): void {
+    this.#readOn()
+    this.events.proceed()
+  }
+
   #readOn(): void {
     const { socket } = this.#options
+    if (this.#isAbandoned) return
     if (socket.isPaused && this.#messagesInTurn < messagesPerTurn && socket.bufferedAmount < unsentBytes)
       socket.resume()
   }
@@ -215,7 +250,7 @@ export class Connection {
     socket.pause()
     return new Promise((resolve) =>
       socket.send(data, () => {
-        this.#readOn()
+        this.#goOn()
         resolve()
       }),
     )

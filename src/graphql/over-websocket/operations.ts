@@ -37,6 +37,10 @@ export class Operations {
     this.#subscriptions++
   }
 
+  isSubscription(payload: object): boolean {
+    return this.#inFlight.get(payload)?.isSubscription ?? false
+  }
+
   recordOf(payload: object): OperationRecord | undefined {
     return this.#inFlight.get(payload)?.record
   }

@@ -25,6 +25,7 @@ import {
 import type { Cors } from '../../http/cors.ts'
 import { targetOf } from '../../http/request-target.ts'
 import { refuseConnection } from '../../http/respond.ts'
+import type { UnsentBytes } from '../../http/unsent.ts'
 import type { Limits } from '../../limits.ts'
 import type { Logger } from '../../log.ts'
 import type { Admission } from '../../overload/admission.ts'
@@ -48,6 +49,7 @@ export interface GraphQLOverWebSocketOptions {
   errorMask: ErrorMask
   admission: Admission
   connectionQuota: ConnectionQuota
+  unsent: UnsentBytes
   cors: Cors
   clock: Clock
   limits: Pick<
@@ -85,7 +87,7 @@ export class GraphQLOverWebSocket {
   readonly #sockets: WebSocketServer
   readonly #connections = new Set<Connection>()
   readonly #protocol: Server<Connection>
-  readonly #frames = new Frames()
+  readonly #frames: Frames
   readonly #refusals: RefusalLog
   /** Queries and mutations that have not been answered. Subscriptions would go on for ever. */
   readonly #unanswered = new Set<object>()
@@ -96,9 +98,16 @@ export class GraphQLOverWebSocket {
 
   constructor(options: GraphQLOverWebSocketOptions) {
     this.#options = options
-    const { limits, engine } = options
+    const { limits, engine, unsent } = options
+    this.#frames = new Frames(unsent)
     this.#refusals = new RefusalLog(options.log, options.operationLogLevel)
-    this.#sockets = new WebSocketServer({ noServer: true, maxPayload: limits.frameBytes, handleProtocols })
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: limits.frameBytes,
+      handleProtocols,
+      // The connection answers pings, and not each of many.
+      autoPong: false,
+    })
     this.#sockets.on('wsClientError', (_error, tcp) => refuseConnection(tcp, invalidHandshake))
     this.#tooManyOperations = new OverloadedError(
       `This WebSocket has ${limits.operations} operations in flight, as many as it may have.`,
@@ -119,8 +128,7 @@ export class GraphQLOverWebSocket {
         extra.operations.recordOf(payload)?.noteErrors(errors)
         return { ...(result as FormattedExecutionResult), errors: errors.map((error) => error.toJSON()) }
       },
-      onError: ({ extra }, _id, payload, errors) =>
-        this.#refuse(extra, payload, errors).map((error) => error.toJSON()),
+      onError: ({ extra }, _id, payload, errors) => this.#reject(extra, payload, errors),
       onComplete: ({ extra }, _id, payload) => this.#end(extra, payload),
       onClose: ({ extra }) => {
         for (const payload of extra.operations.payloads()) this.#end(extra, payload)
@@ -164,6 +172,7 @@ export class GraphQLOverWebSocket {
     for (const connection of this.#connections) connection.close(goingAway, 'Going away')
     await closed
     clearTimeout(disconnect)
+    this.#refusals.flush()
   }
 
   #refusalOfHandshake(request: IncomingMessage) {
@@ -201,6 +210,7 @@ export class GraphQLOverWebSocket {
       return false
     }
     const cancelExpiry = this.#closeWhenExpired(connection, principal)
+    this.#options.unsent.attribute(connection.tcp, principal?.accountExternalId)
     connection.becomeReady(principal, () => {
       cancelExpiry()
       release()
@@ -234,6 +244,8 @@ export class GraphQLOverWebSocket {
     const record = new OperationRecord()
     operations.begin(payload, record, admission.begin(principal))
     try {
+      const turn = engine.turnToPrepare(payload.query, principal)
+      if (turn) await turn
       const prepared = engine.prepare(payload as OperationRequest, principal === null)
       if (!('document' in prepared)) return this.#refuse(connection, payload, prepared)
       record.noteOperation(prepared.label)
@@ -242,10 +254,21 @@ export class GraphQLOverWebSocket {
       else if (operations.subscriptions >= this.#options.limits.subscriptions)
         throw this.#tooManySubscriptions
       else operations.noteSubscription(payload)
-      return await engine.argsOf(prepared, payload as OperationRequest, principal)
+      const args = await engine.argsOf(prepared, payload as OperationRequest, principal)
+      return operations.isSubscription(payload) ? { ...args, gate: connection.events } : args
     } catch (error) {
       return this.#refuse(connection, payload, [error])
     }
+  }
+
+  /** Returns the errors of an operation, as they are sent. */
+  #reject(connection: Connection, payload: object, errors: readonly GraphQLError[]) {
+    const masked = this.#refuse(connection, payload, errors)
+    // A subscription has noticed before the connection that the token has expired. If it ended by itself, the client
+    // might close the connection, as one without operations, and not reconnect.
+    if (connection.principal && masked.some(({ extensions }) => extensions.code === 'UNAUTHENTICATED'))
+      connection.close(CloseCode.Forbidden, 'Forbidden')
+    return masked.map((error) => error.toJSON())
   }
 
   #refuse(connection: Connection, payload: object, errors: readonly unknown[]): readonly GraphQLError[] {

@@ -1,17 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { type Clock, createSystemClock } from '../../../src/clock.ts'
-import {
-  AccountHub,
-  type LiveUsageStore,
-  type UsageSnapshot,
-} from '../../../src/domain/live-usage/account-hub.ts'
-
+import { AccountHub } from '../../../src/domain/live-usage/account-hub.ts'
+import { nothingRead } from '../../../src/domain/live-usage/count-list.ts'
 import { RereadQueue } from '../../../src/domain/live-usage/reread-queue.ts'
+import type { UsageSnapshot } from '../../../src/domain/live-usage/usage-pages.ts'
 
 const month = '2026-11'
 
 /** A store whose reads end when the test says so. */
-class HeldStore implements LiveUsageStore {
+class HeldStore {
   readonly reads: { end: (usage: UsageSnapshot) => void; fail: (error: Error) => void }[] = []
 
   readUsage(): Promise<UsageSnapshot> {
@@ -37,9 +34,9 @@ const usageOf = (calls: number): UsageSnapshot => ({
 })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-function hubOver(store: LiveUsageStore, clock: Clock = new HeldClock()) {
-  const hub = new AccountHub('account', store, clock, new RereadQueue(1))
-  return { hub, callsSeen: () => hub.since(0, undefined)?.event.account.calls }
+function hubOver(store: HeldStore, clock: Clock = new HeldClock()) {
+  const hub = new AccountHub(() => store.readUsage(), clock, new RereadQueue(1))
+  return { hub, callsSeen: () => hub.counts.since(nothingRead, undefined)?.event.account.calls }
 }
 
 describe('an account hub', () => {
@@ -80,7 +77,9 @@ describe('an account hub', () => {
     store.reads[0]?.end(usageOf(5))
     await ready
     expect(callsSeen()).toBe(7)
-    expect(hub.since(0, undefined)?.event.apiKeys).toMatchObject([{ apiKeyId: 'key', calls: 7 }])
+    expect(hub.counts.since(nothingRead, undefined)?.event.apiKeys).toMatchObject([
+      { apiKeyId: 'key', calls: 7 },
+    ])
   })
 
   it('retries a read for counts in doubt until it succeeds', async () => {

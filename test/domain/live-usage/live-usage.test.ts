@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
-import type { LiveUsageStore, UsageSnapshot } from '../../../src/domain/live-usage/account-hub.ts'
 import { LiveUsage } from '../../../src/domain/live-usage/live-usage.ts'
+import type { LiveUsageStore, UsageSnapshot } from '../../../src/domain/live-usage/usage-pages.ts'
 
 /** A store whose reads end when the test says so. */
 class HeldStore implements LiveUsageStore {
@@ -52,7 +52,14 @@ const accountIds = Array.from({ length: 100 }, (_, i) => `account-${i}`)
 
 async function watchAll(random = () => 0.5) {
   const [store, clock] = [new HeldStore(), new HeldClock()]
-  const liveUsage = new LiveUsage({ store, clock, intervalMs: 20, lateCommitMs: 0, random })
+  const liveUsage = new LiveUsage({
+    store,
+    clock,
+    statement: (_, run) => run(),
+    intervalMs: 20,
+    lateCommitMs: 0,
+    random,
+  })
   for (const accountId of accountIds) void liveUsage.watch({ accountId }).next()
   await turn()
   await store.endAll()

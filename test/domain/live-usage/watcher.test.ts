@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { LiveUsageStore, UsageSnapshot } from '../../../src/domain/live-usage/account-hub.ts'
 import { LiveUsage } from '../../../src/domain/live-usage/live-usage.ts'
+import type { LiveUsageStore, UsageSnapshot } from '../../../src/domain/live-usage/usage-pages.ts'
 import { TestClock } from '../../support/clock.ts'
 
 const apiKeyId = 'key'
@@ -17,7 +17,13 @@ class CountingStore implements LiveUsageStore {
 
 function liveUsageWith(clock: TestClock) {
   const store = new CountingStore()
-  const liveUsage = new LiveUsage({ store, clock, intervalMs: 20, lateCommitMs: 0 })
+  const liveUsage = new LiveUsage({
+    store,
+    clock,
+    statement: (_, run) => run(),
+    intervalMs: 20,
+    lateCommitMs: 0,
+  })
   return { store, liveUsage }
 }
 
@@ -48,13 +54,33 @@ describe('a watcher', () => {
     liveUsage.close()
   })
 
+  it('waits for its turn, for as many keys as the account has, and then takes the newest counts', async () => {
+    const { store, liveUsage } = liveUsageWith(new TestClock())
+    const turns: { apiKeys: number; begin: () => void }[] = []
+    const turn = (apiKeys: number) => new Promise<void>((begin) => turns.push({ apiKeys, begin }))
+    const watcher = liveUsage.watch({ accountId: 'account', turn })
+    const first = watcher.next()
+    await expect.poll(() => turns.length).toBe(1)
+    store.calls = 7
+    const other = liveUsage.watch({ accountId: 'account' })
+    expect((await other.next()).value).toMatchObject({ account: { calls: 7 } })
+    expect(turns.map(({ apiKeys }) => apiKeys)).toEqual([1])
+    turns[0]?.begin()
+    expect((await first).value).toMatchObject({ snapshot: true, account: { calls: 7 } })
+    liveUsage.close()
+  })
+
   it('sees the new month without a call, all of 500 accounts', async () => {
     const clock = new TestClock(new Date('2027-01-31T23:59:59.800Z'))
     const { liveUsage } = liveUsageWith(clock)
     const watchers = Array.from({ length: 500 }, (_, i) => liveUsage.watch({ accountId: `account-${i}` }))
-    await Promise.all(watchers.map((watcher) => watcher.next()))
-    const events = await Promise.all(watchers.map((watcher) => watcher.next()))
-    expect(events.filter(({ value }) => value?.month !== '2027-02')).toEqual([])
+    const seesNewMonth = async (watcher: (typeof watchers)[number]) => {
+      let month: string | undefined
+      do month = (await watcher.next()).value?.month
+      while (month === '2027-01')
+      expect(month).toBe('2027-02')
+    }
+    await Promise.all(watchers.map(seesNewMonth))
     liveUsage.close()
   }, 10_000)
 })

@@ -141,7 +141,13 @@ describe('a WebSocket on which more messages have arrived than one turn may hand
     http.on('upgrade', (request, tcp, head) =>
       sockets.handleUpgrade(request, tcp, head, (socket) => {
         new Connection({
-          ...{ socket, tcp: tcp as Socket, protocol, frames: new Frames(), log: createLogger('silent') },
+          ...{
+            socket,
+            tcp: tcp as Socket,
+            protocol,
+            frames: new Frames({ watch: () => {} }),
+            log: createLogger('silent'),
+          },
           limits: { pingMs: 60_000, waitMs: 60_000 },
           refusalFor: () => undefined,
           noteRefusal: () => {},
@@ -202,8 +208,12 @@ describe('operations that are refused before they are parsed', () => {
     const counted = () => refusals().reduce((sum, { refused }) => sum + refused, 0)
     await expect.poll(counted, { timeout: 10_000 }).toBe(3)
     expect(refusals()[0]).toMatchObject({ transport: 'websocket', codes: ['OVERLOADED'] })
+    connection.send({ type: 'subscribe', id: 'last', payload: { query: '{ __typename }' } })
+    expect(await connection.next()).toMatchObject({ type: 'error', id: 'last' })
     connection.socket.terminate()
     await app.stop()
+    // Without waiting for the second in which it would have been counted.
+    expect(counted()).toBe(4)
     await storage.drop()
   })
 })

@@ -76,6 +76,23 @@ describe('a client without a valid token', () => {
     expect(await connection.next()).toMatchObject({ type: 'pong' })
     connection.socket.terminate()
   })
+
+  it('is not read from after that', async () => {
+    const tcp = await openTcp()
+    const chunks: Buffer[] = []
+    tcp.on('data', (chunk) => chunks.push(chunk)).on('error', () => {})
+    // More than both operating systems buffer.
+    const message = Buffer.alloc(24 * 1_048_576, 'x')
+    let isSent = false
+    // A text of 1 MiB, with its length in eight bytes.
+    tcp.write(Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0]))
+    tcp.write(message, (error) => {
+      isSent = !error
+    })
+    await new Promise((resolve) => tcp.once('close', resolve))
+    expect(Buffer.concat(chunks).includes(Buffer.from([0x88, 2, 0x03, 0xf1]))).toBe(true)
+    expect(isSent).toBe(false)
+  })
 })
 
 describe('a client with a valid token', () => {
@@ -85,6 +102,24 @@ describe('a client with a valid token', () => {
     connection.send({ type: 'ping', payload: { padding: 'x'.repeat(1_000_000) } })
     expect(await connection.next()).toMatchObject({ type: 'pong' })
     connection.socket.terminate()
+  })
+})
+
+describe('many pings at once', () => {
+  it('are answered by a pong to the last one of each turn, and to the very last', async () => {
+    const tcp = await openTcp()
+    const pongs: string[] = []
+    const pings = 5_000
+    tcp.on('data', (chunk: Buffer) => {
+      for (const [, number] of chunk.toString('latin1').matchAll(/ping(\d\d)/g)) pongs.push(number ?? '')
+    })
+    const numbers = Array.from({ length: pings }, (_, i) => String(i % 100).padStart(2, '0'))
+    numbers[pings - 1] = '99'
+    tcp.write(Buffer.concat(numbers.map((number) => frame(`ping${number}`, { opcode: 9 }))))
+    tcp.write(frame('ping77', { opcode: 9 }))
+    await expect.poll(() => pongs.at(-1)).toBe('77')
+    expect(pongs.length).toBeLessThan(pings / 10)
+    tcp.destroy()
   })
 })
 

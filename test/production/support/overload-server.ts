@@ -4,12 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, inject, vi } from 'vitest'
 import { customerScopes, mintToken, type TokenClaims } from '../../../src/development.ts'
-import { createStorage, noteSecrets, sendOperation } from '../../support/app.ts'
+import { connectTo, createStorage, noteSecrets, sendOperation, type TestStorage } from '../../support/app.ts'
 import { type ServerProcess, startServerProcess } from '../../support/server-process.ts'
 
 const authSecret = 'a secret that only tests are signed with'
 const probe = fileURLToPath(new URL('./overload-probe.mjs', import.meta.url))
 const loadFile = fileURLToPath(new URL('./overload-load.mjs', import.meta.url))
+const liveLoadFile = fileURLToPath(new URL('./live-load.mjs', import.meta.url))
 const httpLoadFile = fileURLToPath(new URL('./overload-http-load.mjs', import.meta.url))
 
 /** A customer's account, and the secret of its first key. */
@@ -51,6 +52,16 @@ export interface HttpLoadReport {
   closed: number
 }
 
+/** What `live-load.mjs` met. */
+export interface LiveLoadReport {
+  open: number
+  subscribed: number
+  events: number
+  /** How often each code was in an event. */
+  codes: Codes
+  closeCodes: Codes
+}
+
 /** What a server still holds after a garbage collection. */
 export interface Holdings {
   heapUsed: number
@@ -64,13 +75,13 @@ export class LoadedServer {
   readonly gatewayToken: string
   readonly operatorToken: string
   readonly #process: ServerProcess
-  readonly #drop: () => Promise<void>
+  readonly #storage: TestStorage
 
-  private constructor(process: ServerProcess, tokens: [string, string], drop: () => Promise<void>) {
+  private constructor(process: ServerProcess, tokens: [string, string], storage: TestStorage) {
     this.url = process.url
     ;[this.gatewayToken, this.operatorToken] = tokens
     this.#process = process
-    this.#drop = drop
+    this.#storage = storage
   }
 
   static async start(environment: Record<string, string> = {}): Promise<LoadedServer> {
@@ -85,7 +96,7 @@ export class LoadedServer {
       ...environment,
     })
     const tokens = [await tokenFor({ scopes: ['calls:meter'] }), await tokenFor({ scopes: ['admin'] })]
-    return new LoadedServer(process, tokens as [string, string], storage.drop)
+    return new LoadedServer(process, tokens as [string, string], storage)
   }
 
   /** Creates accounts without a quota. */
@@ -111,6 +122,18 @@ export class LoadedServer {
     return accounts
   }
 
+  /** Adds keys to an account directly in PostgreSQL: thousands, which takes too long otherwise. */
+  async addKeys({ externalId }: MeteredAccount, count: number): Promise<void> {
+    const pool = connectTo(this.#storage, 1)
+    await pool.query(
+      `insert into api_key (id, account_id, digest, start, access_mode, created_at)
+       select gen_random_uuid(), id, sha256(n::text::bytea), 'lk_abc', 'FULL', now()
+       from account, generate_series(1, $2::int) n where external_id = $1`,
+      [externalId, count],
+    )
+    await pool.end()
+  }
+
   /** How many calls are stored for these accounts in total. */
   async storedCalls(accounts: readonly MeteredAccount[]): Promise<number> {
     let calls = 0
@@ -133,6 +156,11 @@ export class LoadedServer {
   /** Puts load on it over HTTP; the order is that of `overload-http-load.mjs`. */
   async loadOverHttp(order: object): Promise<HttpLoadReport> {
     return await this.#run<HttpLoadReport>(httpLoadFile, order)
+  }
+
+  /** Subscribes to live counts; the order is that of `live-load.mjs`. */
+  async subscribe(order: object): Promise<LiveLoadReport> {
+    return await this.#run<LiveLoadReport>(liveLoadFile, order)
   }
 
   async #run<Report>(file: string, order: object): Promise<Report> {
@@ -170,7 +198,7 @@ export class LoadedServer {
   async stop(): Promise<number | NodeJS.Signals> {
     this.#process.kill('SIGTERM')
     const code = await this.#process.exited
-    await this.#drop()
+    await this.#storage.drop()
     return code
   }
 }

@@ -9,7 +9,8 @@ import { delimiter, join } from 'node:path'
 /** Where Debian installs PostgreSQL's programs, which are not on the path. */
 const postgresHome = '/usr/lib/postgresql'
 
-const onPath = (process.env.PATH ?? '').split(delimiter)
+/** Debian installs PgBouncer in /usr/sbin, which is on the path of root only. */
+const onPath = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
 const ofPostgres = existsSync(postgresHome)
   ? readdirSync(postgresHome)
       .toSorted((a, b) => Number(b) - Number(a))
@@ -27,6 +28,7 @@ export const programs = {
   initdb: find('initdb'),
   postgres: find('postgres'),
   redis: find('redis-server'),
+  pgbouncer: find('pgbouncer'),
   openssl: find('openssl'),
 }
 
@@ -42,8 +44,9 @@ function idsOf(user: string): { uid: number; gid: number } {
 /** Whether tests that start their own servers can run; if not, they are left out with a notice. */
 export const canRunPostgres = available('PostgreSQL', programs.initdb && programs.postgres)
 export const canRunRedis = available('Redis', programs.redis)
+export const canRunPgBouncer = available('PgBouncer', canRunPostgres && programs.pgbouncer)
 
-function available(name: string, program: string | undefined): boolean {
+function available(name: string, program: string | false | undefined): boolean {
   if (program) return true
   if (process.env.REQUIRE_SERVICES)
     throw new Error(`The programs of ${name} are required, and not installed.`)
