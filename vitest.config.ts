@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Starts the slowest files first. Started last, they would keep one worker busy after the others have finished. */
 class LongestFirst extends BaseSequencer {
   static readonly longest =
-    /\/(durability|main|graphiql|simulation|document-limits|traffic|looks|robustness)\.test\.ts$/
+    /\/(durability|main|simulation|document-limits|traffic|looks|robustness)\.test\.ts$/
 
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
@@ -38,7 +38,7 @@ export default mergeConfig(
     test: {
       include: ['test/**/*.test.ts'],
       // These have their own runs: npm run test:client-area, test:production and test:fuzz.
-      exclude: ['test/client-area/**', 'test/production/**', 'test/fuzz/**'],
+      exclude: ['test/client-area/**', 'test/pages/graphiql.test.ts', 'test/production/**', 'test/fuzz/**'],
       // Some of these files mostly wait, which leaves CPU time for one more worker.
       maxWorkers: 3,
       testTimeout: 30_000,

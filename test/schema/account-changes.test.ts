@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { databases, startApp, type TestApp } from '../support/app.ts'
+import { databasesInTurn, startApp, type TestApp } from '../support/app.ts'
 import { type Customer, createCustomer, createGateway } from '../support/customer.ts'
 import type { SaveAccountInput } from '../support/generated/graphql.ts'
 import { RemoveAccount, RemoveApiKey, SaveAccounts, SetAccountSuspended } from '../support/operations.ts'
@@ -10,7 +10,7 @@ const refused = (...paths: string[][]) => ({
   issues: paths.map((path) => ({ path: ['input', ...path] })),
 })
 
-describe.each(databases)('operators change accounts on %s:', (database) => {
+describe.each(databasesInTurn)('operators change accounts on %s:', (database) => {
   let app: TestApp
   let as: string
   let gateway: Awaited<ReturnType<typeof createGateway>>

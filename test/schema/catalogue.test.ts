@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { databases, startApp, type TestApp } from '../support/app.ts'
+import { databasesInTurn, startApp, type TestApp } from '../support/app.ts'
 import { createCustomer } from '../support/customer.ts'
 import type { SaveApiCallInput, SavePlanInput } from '../support/generated/graphql.ts'
 import { RemoveApiCall, RemoveApiKey, RemovePlan, SaveApiCall, SavePlan } from '../support/operations.ts'
 
-describe.each(databases)('operators change the catalogue on %s:', (database) => {
+describe.each(databasesInTurn)('operators change the catalogue on %s:', (database) => {
   let app: TestApp
   let as: string
   beforeAll(async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Scope } from '../../src/domain/principal.ts'
 import { digestOf, generateSecret } from '../../src/domain/secret.ts'
 import { parseGlobalId } from '../../src/schema/global-id.ts'
-import { databases, noteSecrets, startApp, type TestApp } from '../support/app.ts'
+import { databasesInTurn, noteSecrets, startApp, type TestApp } from '../support/app.ts'
 import { type Customer, createCustomer, createGateway } from '../support/customer.ts'
 import {
   ConfigureApiKeyAccess,
@@ -13,7 +13,7 @@ import {
   SetApiKeyExpiry,
 } from '../support/operations.ts'
 
-describe.each(databases)('describeSecret on %s', (database) => {
+describe.each(databasesInTurn)('describeSecret on %s', (database) => {
   let app: TestApp
   let gateway: string
   let customer: Customer

@@ -1,7 +1,7 @@
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseGlobalId } from '../../src/schema/global-id.ts'
-import { databases, startApp, type TestApp } from '../support/app.ts'
+import { databasesInTurn, startApp, type TestApp } from '../support/app.ts'
 import { type Customer, createCustomer } from '../support/customer.ts'
 import type { ApiKeyAccessInput } from '../support/generated/graphql.ts'
 import {
@@ -27,7 +27,7 @@ const unrestricted = {
 const later = '2999-12-31T23:59:59.000Z'
 const monitors = [{ type: 'monitor', ids: ['7', '9'] }]
 
-describe.each(databases)('restrictions of keys on %s', (database) => {
+describe.each(databasesInTurn)('restrictions of keys on %s', (database) => {
   let app: TestApp
   let customer: Customer
   let id: string

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isWellFormedSecret } from '../../src/domain/secret.ts'
-import { databases, startApp, type TestApp } from '../support/app.ts'
+import { databasesInTurn, startApp, type TestApp } from '../support/app.ts'
 import { createCustomer, createGateway } from '../support/customer.ts'
 import {
   AddApiKey,
@@ -10,7 +10,7 @@ import {
   SetApiKeyNote,
 } from '../support/operations.ts'
 
-describe.each(databases)('keys on %s', (database) => {
+describe.each(databasesInTurn)('keys on %s', (database) => {
   let app: TestApp
   beforeAll(async () => {
     app = await startApp({ database })

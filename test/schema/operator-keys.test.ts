@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { databases, startApp, type TestApp } from '../support/app.ts'
+import { databasesInTurn, startApp, type TestApp } from '../support/app.ts'
 import { type Customer, createCustomer } from '../support/customer.ts'
 import type { ImportedApiKeyInput } from '../support/generated/graphql.ts'
 import {
@@ -15,7 +15,7 @@ import { LiveUsageWatcher } from '../support/websocket.ts'
 const digestOf = (secret: string) => createHash('sha256').update(secret).digest('hex')
 const newSecret = () => `sk-live ${randomBytes(12).toString('hex')}`
 
-describe.each(databases)('operators and keys on %s:', (database) => {
+describe.each(databasesInTurn)('operators and keys on %s:', (database) => {
   let app: TestApp
   let as: string
   let customer: Customer

@@ -1,6 +1,6 @@
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createStorage, databases, startApp, type TestApp, type TestStorage } from '../support/app.ts'
+import { createStorage, databasesInTurn, startApp, type TestApp, type TestStorage } from '../support/app.ts'
 import { type AddedApiKey, type Customer, createCustomer, createGateway } from '../support/customer.ts'
 import type { AddApiKeyInput, ApiKeyAccessInput, MeterApiCallInput } from '../support/generated/graphql.ts'
 import {
@@ -12,7 +12,7 @@ import {
 } from '../support/operations.ts'
 
 // On PostgreSQL, another server meters than the one that changes the keys.
-describe.each(databases)('a call with a restricted key on %s', (database) => {
+describe.each(databasesInTurn)('a call with a restricted key on %s', (database) => {
   let storage: TestStorage
   let app: TestApp
   let metering: TestApp

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { digestOf, generateSecret } from '../../src/domain/secret.ts'
 import type { Prisma } from '../../src/generated/prisma/client.ts'
 import { parseGlobalId } from '../../src/schema/global-id.ts'
-import { databases, noteSecrets, startApp, type TestApp } from '../support/app.ts'
+import { databasesInTurn, noteSecrets, startApp, type TestApp } from '../support/app.ts'
 import { type AddedApiKey, type Customer, createCustomer, createGateway } from '../support/customer.ts'
 import {
   DescribeSecret,
@@ -13,7 +13,7 @@ import {
   SetApiKeyExpiry,
 } from '../support/operations.ts'
 
-describe.each(databases)('the overlap of two secrets on %s', (database) => {
+describe.each(databasesInTurn)('the overlap of two secrets on %s', (database) => {
   let app: TestApp
   let customer: Customer
   let gateway: string

@@ -21,6 +21,10 @@ export type DatabaseKind = 'embedded' | 'PostgreSQL'
 /** The available databases, for `describe.each`; the embedded one always is. */
 export const databases: DatabaseKind[] = inject('postgres') ? ['embedded', 'PostgreSQL'] : ['embedded']
 
+/** For files of many tests: one of these in `npm test`, and all of them in the run that repeats tests. */
+export const databasesInTurn: DatabaseKind[] =
+  inject('thorough') || !inject('postgres') ? databases : ['PostgreSQL']
+
 /** For tests of the server rather than of a database: the one that starts in a quarter of the other's time. */
 export const quickestDatabase: DatabaseKind = inject('postgres') ? 'PostgreSQL' : 'embedded'
 

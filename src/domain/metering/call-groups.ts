@@ -1,6 +1,6 @@
-import { canonicalAddress } from '../networks.ts'
 import { digestOf } from '../secret.ts'
 import type { WaitingCall } from './batch.ts'
+import { canonicalAddress } from './client-address.ts'
 import type { DetailHints } from './detail-hints.ts'
 import type { CallGroup, Needs } from './usage-store.ts'
 
@@ -24,7 +24,7 @@ export function groupCalls(
       secrets.set(secret, known)
     }
     const { digest, needs } = known
-    const address = needs.addresses ? (canonicalAddress(call.clientIp ?? '') ?? '') : null
+    const address = needs.addresses ? canonicalAddress(call.clientIp ?? '') : null
     const resourceType = needs.resources ? (call.resource?.type ?? '') : null
     const resourceId = needs.resources ? (call.resource?.id ?? null) : null
     // No part contains a line break.
