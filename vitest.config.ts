@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Starts the slowest files first. Started last, they would keep one worker busy after the others have finished. */
 class LongestFirst extends BaseSequencer {
   static readonly longest =
-    /\/(durability|main|simulation|document-limits|traffic|looks|robustness)\.test\.ts$/
+    /\/(connection|document-limits|durability|jwks|log|log-output|looks|main|migrate|readme-gateway|robustness|simulation|sse|traffic)\.test\.ts$/
 
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
@@ -38,9 +38,12 @@ export default mergeConfig(
     test: {
       include: ['test/**/*.test.ts'],
       // These have their own runs: npm run test:client-area, test:production and test:fuzz.
-      exclude: ['test/client-area/**', 'test/pages/graphiql.test.ts', 'test/production/**', 'test/fuzz/**'],
-      // Some of these files mostly wait, which leaves CPU time for one more worker.
-      maxWorkers: 3,
+      exclude: [
+        ...['test/client-area/**', 'test/pages/graphiql.test.ts', 'test/production/**'],
+        ...['test/fuzz/**', 'test/durability.test.ts', 'test/simulation/simulation.test.ts'],
+      ],
+      // Some of these files mostly wait, which leaves CPU time for two more workers.
+      maxWorkers: 4,
       testTimeout: 30_000,
       hookTimeout: 30_000,
       provide: { testsEmbedded: true },
