@@ -11,7 +11,10 @@ const ResourceInput = builder.inputType('ResourceInput', {
   description: 'What a call touches.',
   fields: (t) => ({
     type: t.string({ required: true, description: 'The type, from 1 to 64 characters.' }),
-    id: t.string({ description: 'Its id, from 1 to 256 characters; left out for no particular one.' }),
+    id: t.string({
+      description:
+        'Its id, from 1 to 256 characters. Left out for a list: a key that may touch any of the type may read it, and allowedResources says what to leave out.',
+    }),
   }),
 })
 

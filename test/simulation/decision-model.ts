@@ -89,7 +89,8 @@ export class DecisionModel {
     const { onlyResource, onlyAddress } = key
     const touchesAllowed =
       !onlyResource ||
-      (resource?.type === onlyResource.type && (onlyResource.id === null || resource.id === onlyResource.id))
+      (resource?.type === onlyResource.type &&
+        (onlyResource.id === null || resource.id == null || resource.id === onlyResource.id))
     if (!touchesAllowed) return refuse('RESOURCE_DENIED')
     if (onlyAddress && clientIp !== onlyAddress) return refuse('NETWORK_DENIED')
     const request = requestId ? key.requests.get(requestId) : undefined

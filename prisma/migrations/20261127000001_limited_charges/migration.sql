@@ -33,7 +33,8 @@ CREATE TYPE "latchkey_judged" AS (
 -- no key has. A single query that does not change anything, so PostgreSQL makes it a part of the query that calls it.
 --
 -- "digests" holds 32 bytes for each group. "client_ips" and "resource_types" are NULL where the group was sent without
--- them; the verdict is 'needs details' where the key requires them. An empty client IP lies in no network.
+-- them; the verdict is 'needs details' where the key requires them. An empty client IP lies in no network. A type without
+-- an id is a list, which a key may read if it may touch any of the type.
 CREATE FUNCTION "latchkey_judge"(
     "instant" TIMESTAMPTZ,
     "digests" BYTEA,
@@ -58,7 +59,7 @@ CREATE FUNCTION "latchkey_judge"(
             WHEN key.restricts_resources AND NOT EXISTS (
                 SELECT FROM api_key_resource allowed
                 WHERE allowed.api_key_id = key.id AND allowed.type = asked.resource_type
-                    AND allowed.resource_id IN ('', asked.resource_id)
+                    AND (asked.resource_id IS NULL OR allowed.resource_id IN ('', asked.resource_id))
             ) THEN 'resource denied'
             WHEN key.allowed_networks = '{}' THEN 'allowed'
             WHEN asked.client_ip IS NULL THEN 'needs details'

@@ -158,14 +158,9 @@ describe.each(databases)('decisions on %s', (database) => {
         { type: 'page', ids: null },
       ],
     })
-    for (const allowed of [{ type: 'page' }, { type: 'page', id: '9' }])
+    for (const allowed of [{ type: 'monitor' }, { type: 'page' }, { type: 'page', id: '9' }])
       expect((await decide(allowed)).code).toBe('ADMITTED')
-    for (const other of [
-      undefined,
-      { type: 'monitor' },
-      { type: 'monitor', id: '3' },
-      { type: 'x', id: '1' },
-    ])
+    for (const other of [undefined, { type: 'monitor', id: '3' }, { type: 'x' }, { type: 'x', id: '1' }])
       expect(await decide(other)).toMatchObject({ code: 'RESOURCE_DENIED', allowedResources: [] })
     expect((await keys.decide((await keys.key()).secret)).allowedResources).toBeNull()
   })
