@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Starts the slowest files first. Started last, they would keep one worker busy after the others have finished. */
 class LongestFirst extends BaseSequencer {
   static readonly longest =
-    /\/(connection|document-limits|durability|jwks|log|log-output|looks|main|migrate|readme-gateway|robustness|simulation|sse|traffic)\.test\.ts$/
+    /\/(document-limits|durability|jwks|log|log-output|looks|main|migrate|readme-gateway|robustness|simulation|sse|traffic)\.test\.ts$/
 
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)

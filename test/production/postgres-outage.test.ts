@@ -186,13 +186,17 @@ describe.runIf(canRunPostgres)('two servers that lose PostgreSQL', () => {
 
   it('still meter while every other statement waits', async () => {
     const customer = await deployment.customer()
+    // An account has no more than a third of the connections.
+    const others = await Promise.all(Array.from({ length: 3 }, () => deployment.customer()))
     const holder = new pg.Client({ connectionString: postgres.url })
     await holder.connect()
     await holder.query('begin')
     // Adds to one account wait for this; metering does not.
     await holder.query('select from account for no key update')
-    const adds = Array.from({ length: 40 }, () =>
-      deployment.app().query(AddApiKey, { as: customer.token, variables: { input: {} } }),
+    const adds = [customer, ...others].flatMap(({ token }) =>
+      Array.from({ length: 10 }, () =>
+        deployment.app().query(AddApiKey, { as: token, variables: { input: {} } }),
+      ),
     )
     // DATABASE_POOL_SIZE, without the two connections that are for metering.
     await expect
