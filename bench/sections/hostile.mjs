@@ -38,7 +38,9 @@ export async function hostile({ attackMs, attackSockets, attacks: wanted, warm, 
   await prepare(databaseUrl)
   const rows = []
   const servers = new Servers(databaseUrl, warm)
-  for (const attack of allAttacks) {
+  // A smoke run makes do with a part of them.
+  const attacks = warm ? allAttacks : allAttacks.filter((_, index) => index % 5 === 0)
+  for (const attack of attacks) {
     if (!`${attack.from}: ${attack.name}`.includes(wanted)) continue
     const measured = await carryOut(attack, {
       servers,
