@@ -10,9 +10,22 @@ const chunk = 20_000
 /**
  * Fills a database that a server has migrated: `keys` keys with `months` months of history each, ten keys per
  * account, on a plan without a quota. If `accessList` is not 0, each key is restricted to that many API calls,
- * v3.ping included. With `someDenied`, every twentieth key may call nothing.
+ * v3.ping included. With `someDenied`, every twentieth key may call nothing. With `limited`, each key has a rate and a
+ * monthly limit that no bench reaches; with `networks`, ten networks, from 10.0.0.0/24 to 10.0.9.0/24. Each key has
+ * `requestsPerKey` counted calls with a request id, spread over the 23 hours before.
  */
-export async function fill(url, { keys, months = 1, accessList = 0, someDenied = false }) {
+export async function fill(
+  url,
+  {
+    keys,
+    months = 1,
+    accessList = 0,
+    someDenied = false,
+    limited = false,
+    networks = false,
+    requestsPerKey = 0,
+  },
+) {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   const accounts = Math.ceil(keys / 10)
@@ -51,6 +64,23 @@ export async function fill(url, { keys, months = 1, accessList = 0, someDenied =
        select api_key.id, call.id from api_key,
          (select id from api_call order by name = 'v3.ping' desc, name limit $1) call`,
       [accessList],
+    )
+  if (limited)
+    await client.query(
+      'update api_key set rate_calls = 1000000, rate_per_seconds = 1, monthly_call_limit = 9000000000000',
+    )
+  if (networks)
+    await client.query(
+      `update api_key set allowed_networks =
+         array(select format('10.0.%s.0/24', n)::inet from generate_series(0, 9) n)`,
+    )
+  if (requestsPerKey > 0)
+    await client.query(
+      `insert into metered_request (api_key_id, request_id, api_call_id, at)
+       select api_key.id, gen_random_uuid(), api_call.id, now() - random() * interval '23 hours' as at
+       from api_key, generate_series(1, $1), api_call where name = 'v3.ping'
+       order by at`,
+      [requestsPerKey],
     )
   // This month's rows exist all month but for its first minutes, so start with them.
   await client.query(

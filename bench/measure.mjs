@@ -15,13 +15,13 @@ export async function load(order) {
 }
 
 /**
- * Measures each line (`{ name, run }`) once per round, so that whatever else the machine does affects all of them
- * alike. Returns each line with its rounds and their medians.
+ * Measures each line (`{ name, run }`) once per round, in the opposite order in every second one, so that whatever else
+ * the machine does affects all of them alike. Returns each line with its rounds and their medians.
  */
 export async function interleave(lines, rounds, tell) {
   const results = new Map(lines.map(({ name }) => [name, []]))
   for (let round = 1; round <= rounds; round++) {
-    for (const { name, run } of lines) {
+    for (const { name, run } of round % 2 === 0 ? lines.toReversed() : lines) {
       const result = await run()
       results.get(name).push(result)
       tell(progressOf(round, name, result))
@@ -59,6 +59,12 @@ export function summaryOf(rounds) {
     loadIdleShare: median(valuesOf('idleShare')),
     rounds,
   }
+}
+
+/** Their median, the least and the greatest; undefined if one could not be measured. */
+export function spreadOf(values) {
+  if (!values.every(Number.isFinite)) return undefined
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
 }
 
 /** Undefined without values. */

@@ -44,17 +44,19 @@ export function table({ title, lines, grid, comparisons = [], checks = [] }) {
 
 function ratios(comparisons) {
   const head = ['new / old', 'calls/s', 'server CPU', 'PostgreSQL CPU', 'p99', 'delivery p99']
-  const cell = (ratio) =>
-    ratio === undefined
-      ? '–'
-      : `${ratio.median.toFixed(3)} × (${ratio.min.toFixed(2)} – ${ratio.max.toFixed(2)})`
   return markdown(
     head,
     comparisons.map(({ name, callsPerSecond, serverCpuUs, postgresCpuUs, p99Ms, deliveryP99Ms }) => [
       name,
-      ...[callsPerSecond, serverCpuUs, postgresCpuUs, p99Ms, deliveryP99Ms].map(cell),
+      ...[callsPerSecond, serverCpuUs, postgresCpuUs, p99Ms, deliveryP99Ms].map(ratioText),
     ]),
   )
+}
+
+/** The median of a ratio's rounds, with the least and the greatest. */
+export function ratioText(ratio) {
+  if (ratio === undefined) return '–'
+  return `${ratio.median.toFixed(3)} × (${ratio.min.toFixed(2)} – ${ratio.max.toFixed(2)})`
 }
 
 /** The lines of a table whose first column is text and whose others are numbers. */

@@ -8,9 +8,10 @@ const usage = `Measures Latchkey, its alternatives, and other versions of it, on
   npm run bench -- [--only SECTIONS] [--against DIR] [--rounds 5] [--seconds 4] [--quick]
                    [--attacks TEXT] [--together] [--embedded] [--smoke]
 
-  --only       some of contenders, workloads, growth, live, embedded, hostile, against, separated by commas
+  --only       some of contenders, workloads, restrictions, growth, live, embedded, hostile, against, separated by commas
   --attacks    with --only hostile: only the attacks whose names, or senders, contain this text
-  --against    compares this checkout with the one in DIR, which must be installed and built
+  --against    compares this checkout with the one in DIR, which must be installed and built; restrictions compares
+               plain keys with DIR's
   --quick      with --only against: 64 callers only, in more and shorter rounds
   --together   with --only against: both checkouts under load at the same time, to compare CPU time per call
   --embedded   only the embedded database; needs no PostgreSQL
@@ -20,6 +21,7 @@ const usage = `Measures Latchkey, its alternatives, and other versions of it, on
 const sections = {
   contenders: async (settings) => (await import('./sections/contenders.mjs')).contenders(settings),
   workloads: async (settings) => (await import('./sections/workloads.mjs')).workloads(settings),
+  restrictions: async (settings) => (await import('./sections/restrictions.mjs')).restrictions(settings),
   growth: async (settings) => (await import('./sections/growth.mjs')).growth(settings),
   live: async (settings) => (await import('./sections/live.mjs')).live(settings),
   embedded: async (settings) => (await import('./sections/embedded.mjs')).embedded(settings),
@@ -118,7 +120,7 @@ async function main(values) {
     }
   }
   // Sections must not be measured side by side. In a smoke run they may, which is faster.
-  const inFirstHalf = (name) => ['contenders', 'against'].includes(name)
+  const inFirstHalf = (name) => ['contenders', 'restrictions', 'against'].includes(name)
   if (values.smoke)
     await Promise.all([
       measure(wanted.filter(inFirstHalf)),

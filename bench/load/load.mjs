@@ -1,4 +1,5 @@
 // The load generator, a process of its own. Reads an order from stdin as JSON, and prints what it measured as JSON.
+import { randomUUID } from 'node:crypto'
 import { json } from 'node:stream/consumers'
 import { httpClients } from './http.mjs'
 import { pickerOf } from './picker.mjs'
@@ -15,6 +16,11 @@ const pick = pickerOf(order)
 const operations = {
   meter: (secret) =>
     `{"query":"mutation($s:String!,$a:String!){meterApiCall(input:{secret:$s,apiCall:$a}){admitted code message}}","variables":{"s":"${secret}","a":"v3.ping"}}`,
+  meterOnce: (secret) =>
+    `{"query":"mutation($s:String!,$a:String!,$r:String!){meterApiCall(input:{secret:$s,apiCall:$a,requestId:$r}){admitted code message}}","variables":{"s":"${secret}","a":"v3.ping","r":"${randomUUID()}"}}`,
+  // In the last of the networks that `fill` allows.
+  meterFromAddress: (secret) =>
+    `{"query":"mutation($s:String!,$a:String!,$i:String!){meterApiCall(input:{secret:$s,apiCall:$a,clientIp:$i}){admitted code message}}","variables":{"s":"${secret}","a":"v3.ping","i":"10.0.9.77"}}`,
   meterMany: (many) =>
     `{"query":"mutation($c:[MeterApiCallInput!]!){meterApiCalls(input:{calls:$c}){decisions{admitted code message}}}","variables":{"c":[${many.map((secret) => `{"secret":"${secret}","apiCall":"v3.ping"}`).join(',')}]}}`,
   noop: () => '{"query":"mutation{noop{admitted code message}}"}',

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { addKeys, assertBuilt, mintToken, startCheckout } from '../checkout.mjs'
 import { createDatabase, dropDatabase, settle } from '../contenders/database.mjs'
-import { load, median, progressOf, summaryOf } from '../measure.mjs'
+import { load, progressOf, spreadOf, summaryOf } from '../measure.mjs'
 import { check } from '../report.mjs'
 import { meterForSubscribers, openSubscribers } from '../subscribers.mjs'
 
@@ -75,9 +75,8 @@ async function warmUp(servers) {
 function comparisonOf({ name, new: news, old: olds }) {
   const comparison = { name }
   for (const figure of ratios) {
-    const values = news.map((measured, round) => measured[figure] / olds[round][figure])
-    if (values.every(Number.isFinite))
-      comparison[figure] = { median: median(values), min: Math.min(...values), max: Math.max(...values) }
+    const spread = spreadOf(news.map((measured, round) => measured[figure] / olds[round][figure]))
+    if (spread) comparison[figure] = spread
   }
   return comparison
 }
