@@ -23,7 +23,7 @@ builder.mutationField('setApiKeyEnabled', (t) =>
       'Turn a key off or on again. While it is off, every call is refused; its secret, access and counts stay.',
     authScopes: changesKeys,
     complexity: statementCost,
-    errors: { types: [NotFoundError], union: { name: 'SetApiKeyEnabledResult' } },
+    errors: { types: [InvalidInputError, NotFoundError], union: { name: 'SetApiKeyEnabledResult' } },
     args: {
       input: t.arg({
         type: SetApiKeyEnabledInput,

@@ -56,7 +56,7 @@ builder.mutationField('revokePreviousSecret', (t) =>
       'End at once what a re-generation with an overlap left working. Nothing changes if there is no such secret.',
     authScopes: changesKeys,
     complexity: statementCost,
-    errors: { types: [NotFoundError], union: { name: 'RevokePreviousSecretResult' } },
+    errors: { types: [InvalidInputError, NotFoundError], union: { name: 'RevokePreviousSecretResult' } },
     args: {
       input: t.arg({
         type: RevokePreviousSecretInput,
