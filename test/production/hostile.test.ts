@@ -195,7 +195,8 @@ describe(`clients that send nonsense (FUZZ_SEED=${seed})`, () => {
     expect(answers.size).toBeGreaterThan(20)
     for (const answer of answers) {
       expectNothingInternal(answer)
-      expect(answer).not.toContain('Did you mean')
+      // GraphQL asks for a selection in these words, and names only what the client has sent.
+      expect(answer.replace(/Did you mean \\"\w+ \{ \.\.\. \}/g, '')).not.toContain('Did you mean')
     }
   })
 
