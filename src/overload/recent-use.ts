@@ -1,8 +1,11 @@
 /** What an owner has used is forgotten by half in this time. */
 const halfLifeMs = 1_000
 
-/** Owners that differ by less than this, in fields resolved, have used the same. */
-const slack = 500
+/**
+ * Owners that differ by less than this, in fields resolved, have used the same: a few of the largest operations. With
+ * less, a customer that asks steadily would make way for one that has asked for nothing yet.
+ */
+const slack = 20_000
 
 /** As many owners are remembered besides those that are active. */
 const remembered = 1_000

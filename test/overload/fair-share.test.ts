@@ -79,8 +79,8 @@ describe('a turn of the event loop', () => {
 describe('an owner that has used more than another', () => {
   /** Owner a has used a lot, and b begins an operation. */
   async function createUnequal() {
-    const parts = createShare({ workPerTurn: 10_000 })
-    parts.share.turn('a', 5_000)
+    const parts = createShare({ workPerTurn: 100_000 })
+    parts.share.turn('a', 50_000)
     await nextTurn()
     void parts.share.operation('b', parts.lasting('of b'))
     return parts
@@ -116,7 +116,7 @@ describe('an owner that has used more than another', () => {
   it('does not make way once the other one has used as much, or some seconds later', async () => {
     const { share } = await createUnequal()
     expect(share.turn('a', 1)).toBeInstanceOf(Promise)
-    expect(share.turn('b', 5_000)).toBeUndefined()
+    expect(share.turn('b', 50_000)).toBeUndefined()
     await nextTurn()
     expect(share.turn('a', 1)).toBeUndefined()
     const later = await createUnequal()
@@ -125,9 +125,9 @@ describe('an owner that has used more than another', () => {
     expect(later.share.turn('a', 1)).toBeUndefined()
   })
 
-  it('does not make way for itself, nor do owners that have used about the same', async () => {
-    const { share, lasting } = createShare({ workPerTurn: 10_000 })
-    for (const owner of ['a', 'b']) share.turn(owner, 4_000)
+  it('does not make way for itself, nor does one that asks steadily for one that begins', async () => {
+    const { share, lasting } = createShare({ workPerTurn: 100_000 })
+    share.turn('a', 15_000)
     await nextTurn()
     for (const owner of ['a', 'b']) void share.operation(owner, lasting(owner))
     for (const owner of ['a', 'b']) expect(share.turn(owner, 1)).toBeUndefined()

@@ -1,15 +1,12 @@
 import { Agent, request } from 'node:http'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { sendOperation } from '../support/app.ts'
 import { MeterApiCall } from '../support/operations.ts'
 import { percentile } from './support/bystander.ts'
 import { LoadedServer, type MeteredAccount } from './support/overload-server.ts'
 
-/**
- * How much longer another account's operations may take beside an account with endless demand. Twice is the aim, and is
- * reached in most runs; beside other work on the machine, 3.5 to 8.5 times were seen. Without fairness it is refused.
- */
-const mostTimes = 15
+/** How much longer another account's operations may take beside an account with endless demand. */
+const promisedFactor = 2
 /** Below this, times say more about the machine than about the server. */
 const floorMs = 25
 /** Other programs on the machine make some rounds slow; the best of them shows what the server does. */
@@ -74,9 +71,12 @@ describe('an account with endless demand', () => {
     const gateway = clientOf(server.gatewayToken)
     const bystanders = () => observe(clientOf(modest.token), gateway, modest.secret)
     await bystanders()
-    while (factors.length < mostRounds && !(Math.min(...factors) < mostTimes)) {
+    while (factors.length < mostRounds && !(Math.min(...factors) < promisedFactor)) {
       const aloneMs = await bystanders()
       const stop = demand(clientOf(greedy.token, greedyConnections))
+      // Until the first answers, the server does not know what the demand takes.
+      const answeredBefore = pages
+      await vi.waitUntil(() => pages > answeredBefore + 4, { timeout: 20_000 })
       const besideMs = await bystanders()
       await stop()
       factors.push(besideMs / Math.max(aloneMs, floorMs))
@@ -143,7 +143,7 @@ describe('an account with endless demand', () => {
 
   it('has no metered call refused', () => expect(notAdmitted).toEqual([]))
 
-  it(`delays another account to at most ${mostTimes} times the p99 that it has alone`, () => {
-    expect(Math.min(...factors), `of ${factors}`).toBeLessThan(mostTimes)
+  it(`delays another account to at most ${promisedFactor} times the p99 that it has alone`, () => {
+    expect(Math.min(...factors), `of ${factors}`).toBeLessThan(promisedFactor)
   })
 })
